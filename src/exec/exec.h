@@ -51,8 +51,4 @@ void exec_reset(struct plan *p);
 /* Checks count, dtype, rank and dims of the inputs against the graph; names what does not fit. */
 enum status exec_check_inputs(const struct graph *g, const struct tensor *in, struct diags *ds);
 
-/* Evaluate one node with its ref kernel (used by ref, fast's fallback, folding). */
-enum status exec_eval_node(struct graph *g, const struct node *n, const struct tensor *const *x,
-                           struct tensor *y, struct pool *pool);
-
 #endif

@@ -141,6 +141,17 @@ enum status eval_alloc(struct eval *e, int j, enum dtype dt, int rank, const int
 enum status eval_error(struct eval *e, enum diag_code code, int operand, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
+/* Run one node's reference kernel on operands with data: infers the run-time types, allocates the
+ * results in the pool, calls eval (src/ir/eval.c). For folding, the ref walker, and fallbacks. The
+ * engine fields serve nodes with regions; NULL otherwise. */
+struct eval_hooks {
+    void *engine;
+    enum status (*call_region)(struct eval *e, int region, const struct tensor *const *in, int n_in,
+                               struct tensor *out, int n_out);
+};
+enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const *x,
+                         struct tensor *y, struct pool *pool, const struct eval_hooks *hooks);
+
 struct op_def {
     const char *name;
     const char *doc; /* one sentence */
