@@ -63,12 +63,33 @@ enum op_id {
     OP_COUNT
 };
 
-/* Integer elements known at compile time (shape arithmetic): constants or symbols. */
+/* Integer elements known at compile time (shape arithmetic): numbers, symbols, or DIM_UNKNOWN. A
+ * number below zero would read as a symbol, so it is kept far below all of them: make elements with
+ * known_int(), read them with known_number(). */
 struct known {
     int64_t n; /* elements, row-major; at most KNOWN_MAX */
     dim_t *v;
 };
 #define KNOWN_MAX 1024
+#define KNOWN_NEGATIVE (INT64_MIN / 2)
+static inline dim_t known_int(int64_t v)
+{
+    return v >= 0 ? v : v < KNOWN_NEGATIVE ? DIM_UNKNOWN : KNOWN_NEGATIVE + v;
+}
+static inline bool known_number(dim_t k, int64_t *v)
+{
+    if (k >= 0)
+        *v = k;
+    else if (k < KNOWN_NEGATIVE)
+        *v = k - KNOWN_NEGATIVE;
+    else
+        return false;
+    return true;
+}
+static inline bool known_is_symbol(dim_t k)
+{
+    return k <= DIM_SYMBOL0 && k >= KNOWN_NEGATIVE;
+}
 
 enum value_kind { VALUE_RESULT, VALUE_REGION_INPUT, VALUE_CONST };
 

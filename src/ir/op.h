@@ -112,7 +112,9 @@ struct infer {
     const struct known *const *xk;
     const struct tensor *const *xd;
     struct type *y;
-    const struct known **yk; /* may be set for integer results of up to KNOWN_MAX elements */
+    /* may be set for integer results of up to KNOWN_MAX elements; NULL at run time: infer_set_known
+     * then does nothing, and inference allocates nothing */
+    const struct known **yk;
     struct where at;
     struct diags *diags;
     /* regions' output types, for ops with regions: inferred by the caller */

@@ -33,5 +33,8 @@ void tensor_set_i64(struct tensor *t, int64_t i, int64_t v);
 void tensor_to_f32(const struct tensor *t, int64_t first, int64_t n, float *out);
 void tensor_to_f64(const struct tensor *t, int64_t first, int64_t n, double *out);
 void tensor_from_f64(struct tensor *t, int64_t first, int64_t n, const double *in);
+/* Deep copy into a pool (data and items), and its end (src/ir/eval.c). */
+void tensor_clone(struct pool *p, const struct tensor *src, struct tensor *dst);
+void tensor_release(struct pool *p, struct tensor *t);
 
 #endif
