@@ -1,0 +1,108 @@
+/* exec.c - the list of engines, and what every engine checks before it runs. */
+#include "exec/exec.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define ENGINE(name) extern const struct engine engine_##name;
+#include "exec/engines.def"
+#undef ENGINE
+
+const struct engine *const engines[] = {
+#define ENGINE(name) &engine_##name,
+#include "exec/engines.def"
+#undef ENGINE
+    NULL,
+};
+
+const struct engine *engine_by_name(const char *name)
+{
+    for (size_t i = 0; engines[i]; i++)
+        if (strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    return NULL;
+}
+
+enum status exec_prepare(const char *engine, struct graph *g, const struct exec_options *o,
+                         struct arena *arena, struct plan **out)
+{
+    static const struct exec_options none = { 0 };
+    const struct engine *e = engine_by_name(engine);
+
+    if (!e) {
+        diag_error(g->diags, DIAG_usage, WHERE_NONE, "no engine is called \"%s\"", engine);
+        diag_hint(g->diags, "'slipway list engines' names them");
+        return ERR_USAGE;
+    }
+    TRY(e->prepare(g, o ? o : &none, arena, out));
+    (*out)->engine = e;
+    (*out)->graph = g;
+    return OK;
+}
+
+/* The i-th model input that is not state. */
+static value_id input_value(const struct graph *g, size_t i)
+{
+    const struct region *r = graph_region(g, MAIN_REGION);
+
+    for (size_t k = 0; k < r->n_inputs; k++) {
+        bool state = false;
+
+        for (size_t s = 0; s < g->n_states; s++)
+            state |= same_value(g->state[s].in, r->inputs[k]);
+        if (!state && i-- == 0)
+            return r->inputs[k];
+    }
+    return ABSENT;
+}
+
+static enum status wrong_dim(struct diags *ds, struct where at, const struct tensor *t, int d,
+                             dim_t want)
+{
+    diag_error(ds, DIAG_data, at, "dim %d is %" PRId64 ", expected %" PRId64, d, t->dim[d], want);
+    diag_hint(ds, "give data of the model's shape, or set the shape with --shape");
+    return ERR_INVALID;
+}
+
+enum status exec_check_inputs(const struct graph *g, const struct tensor *in, struct diags *ds)
+{
+    for (size_t i = 0; i < g->n_io_in; i++) {
+        const struct value *v = graph_value(g, input_value(g, i));
+        const struct tensor *t = &in[i];
+        struct where at = WHERE_NONE;
+
+        at.file = g->file;
+        at.operand = (int)i;
+        at.operand_name = v->name;
+        if (t->kind != v->type.kind)
+            return diag_error(ds, DIAG_data, at, "a %s is given where the model takes a %s",
+                              t->kind == TYPE_TENSOR ? "tensor" : "sequence or optional",
+                              v->type.kind == TYPE_TENSOR ? "tensor" : "sequence or optional");
+        if (t->kind != TYPE_TENSOR)
+            continue;
+        if (t->dtype != v->type.dtype && t->dtype != value_storage(v))
+            return diag_error(ds, DIAG_data, at, "the data is %s, expected %s",
+                              dtype_name(t->dtype), dtype_name(v->type.dtype));
+        if (v->type.rank == RANK_UNKNOWN)
+            continue;
+        if (t->rank != v->type.rank)
+            return diag_error(ds, DIAG_data, at, "the data has rank %d, expected %d", t->rank,
+                              v->type.rank);
+        for (int d = 0; d < t->rank; d++)
+            if (dim_is_const(v->type.dim[d]) && v->type.dim[d] != t->dim[d])
+                return wrong_dim(ds, at, t, d, v->type.dim[d]);
+    }
+    return OK;
+}
+
+enum status exec_run(struct plan *p, const struct tensor *in, struct tensor *out)
+{
+    TRY(exec_check_inputs(p->graph, in, p->graph->diags));
+    return p->run(p, in, out);
+}
+
+void exec_reset(struct plan *p)
+{
+    if (p->reset)
+        p->reset(p);
+}
