@@ -1,0 +1,56 @@
+/* quant.h - calibration and quantisation of a graph.
+ *
+ * A scheme chooses bits and ranges; it is one `const struct scheme`, one line in schemes.def. Static
+ * schemes calibrate: one streaming pass over the samples collects the statistics the method declares,
+ * in memory that does not depend on the number of samples, with results identical for any thread
+ * count and sample order. The result is an annotated graph: activations and weights carry encodings,
+ * weights and biases hold stored integers.
+ */
+#ifndef QUANT_QUANT_H
+#define QUANT_QUANT_H
+
+#include "format/samples/samples.h"
+#include "ir/graph.h"
+
+struct quant_options {
+    const char *scheme;      /* int8, int8-dynamic, fp16, ... */
+    const char *method;      /* minmax, percentile; NULL: the scheme's */
+    double percentile;       /* 0: 99.99 */
+    const char *weight_type; /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
+    const char *format;      /* what will be written: "tflite", "onnx": their rules differ */
+    int per_channel;         /* -1: the scheme's default, 0, 1 */
+    const char *calib;       /* DATA; NULL: none given */
+    int64_t calib_steps;     /* 0: all samples */
+    const char *io_dtype;    /* keep, float, quant */
+    const char *overrides;   /* encodings JSON in; NULL */
+    const char *encodings;   /* encodings JSON out; NULL */
+    int shard, n_shards;     /* this process's part; n_shards 0: all */
+    const char *stats_out;   /* write the statistics and stop; NULL */
+    const char *stats_in;    /* use merged statistics instead of calibrating; NULL */
+    void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+    void *progress_ctx;
+};
+
+struct quant_report {
+    int64_t samples;
+    size_t n_quantised; /* nodes computed in integers */
+    size_t n_float;     /* nodes left in float */
+    size_t weight_bytes_before, weight_bytes_after;
+    const char **notes; /* evidence: what each step did */
+    size_t n_notes;
+};
+
+struct scheme {
+    const char *name, *help;
+    bool calibrates;
+    enum status (*apply)(struct graph *g, const struct quant_options *o, struct quant_report *r);
+};
+extern const struct scheme *const schemes[]; /* NULL-terminated */
+const struct scheme *scheme_by_name(const char *name);
+
+/* The graph must be canonical, lowered for o->format and laid out; it is annotated in place. */
+enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r);
+/* Join statistics files of shards into one, byte-identical to one process's. */
+enum status quant_merge_stats(const char *const *in, size_t n, const char *out, struct diags *ds);
+
+#endif
