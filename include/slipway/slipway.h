@@ -82,7 +82,8 @@ typedef struct slip_diagnostic {
     const char *text;    /* all of it, rendered, with notes and hints, ending in a newline */
 } slip_diagnostic;
 SLIP_API void slip_session_on_diagnostic(slip_session *s,
-                                         void (*fn)(const slip_diagnostic *d, void *ctx), void *ctx);
+                                         void (*fn)(const slip_diagnostic *d, void *ctx),
+                                         void *ctx);
 /* Long work reports `done` of `total` steps of `what`. */
 SLIP_API void slip_session_on_progress(slip_session *s,
                                        void (*fn)(const char *what, uint64_t done, uint64_t total,
@@ -102,9 +103,9 @@ typedef enum slip_option_kind {
 } slip_option_kind;
 
 typedef struct slip_option {
-    const char *name;  /* long name without the dashes */
-    char letter;       /* one-letter form or 0 */
-    bool repeat;       /* may be given more than once */
+    const char *name; /* long name without the dashes */
+    char letter;      /* one-letter form or 0 */
+    bool repeat;      /* may be given more than once */
     slip_option_kind kind;
     const char *value;   /* what to call the value in help: FILE, N ... */
     const char *choices; /* ENUM: "a|b|c" */
@@ -114,10 +115,10 @@ typedef struct slip_option {
 
 typedef struct slip_verb {
     const char *name;
-    const char *arguments; /* "MODEL", "REFERENCE CANDIDATE..." */
+    const char *arguments;            /* "MODEL", "REFERENCE CANDIDATE..." */
     int min_arguments, max_arguments; /* max -1: no bound */
-    const char *summary;  /* one line */
-    const char *details;  /* paragraphs for help and the manual; may be NULL */
+    const char *summary;              /* one line */
+    const char *details;              /* paragraphs for help and the manual; may be NULL */
     const char *examples[2];
     const slip_option *options; /* ends with name == NULL; the common ones are in
                                    slip_common_options() */

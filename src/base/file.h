@@ -24,9 +24,9 @@ enum status file_write_all(struct arena *scratch, const char *path, const void *
 /* "~" and "~/x" become the home folder; anything else is returned as it is. */
 const char *path_expand(struct arena *a, const char *path);
 const char *path_join(struct arena *a, const char *dir, const char *name);
-const char *path_dir(struct arena *a, const char *path);  /* "." when there is none */
-const char *path_base(const char *path);                  /* after the last slash */
-const char *path_suffix(const char *path);                /* ".onnx" or "" */
+const char *path_dir(struct arena *a, const char *path); /* "." when there is none */
+const char *path_base(const char *path);                 /* after the last slash */
+const char *path_suffix(const char *path);               /* ".onnx" or "" */
 bool path_is_dir(const char *path);
 bool path_is_file(const char *path);
 enum status path_make_dir(const char *path, struct diags *ds); /* with its parents */

@@ -6,14 +6,16 @@
 
 void help_overview(void)
 {
-    puts("Slipway takes a trained network to the device it has to run on, and proves that it is still\n"
+    puts("Slipway takes a trained network to the device it has to run on, and proves that it is "
+         "still\n"
          "the same network there.\n\n"
          "  slipway convert model.onnx -o model.tflite --quantize int8 --calib pictures/\n"
          "  slipway verify model.onnx model.tflite --inputs pictures/\n\n"
          "Commands:");
     for (const slip_verb *const *v = slip_verbs(); *v; v++)
         printf("  %-10s %s\n", (*v)->name, (*v)->summary);
-    puts("\n'slipway COMMAND --help' explains one; 'slipway --version' lists the features built in.");
+    puts("\n'slipway COMMAND --help' explains one; 'slipway --version' lists the features built "
+         "in.");
 }
 
 static void option_spec(const slip_option *o, char *out, size_t n)
@@ -31,8 +33,9 @@ static void options(const slip_option *o)
 
     for (; o && o->name; o++) {
         option_spec(o, spec, sizeof spec);
-        printf("  %-28s%s%s%s%s%s%s\n", spec, strlen(spec) >= 28 ? "\n                              " : "",
-               o->help, o->def ? " (default: " : "", o->def ? o->def : "", o->def ? ")" : "",
+        printf("  %-28s%s%s%s%s%s%s\n", spec,
+               strlen(spec) >= 28 ? "\n                              " : "", o->help,
+               o->def ? " (default: " : "", o->def ? o->def : "", o->def ? ")" : "",
                o->repeat ? " [repeatable]" : "");
     }
 }
@@ -93,7 +96,8 @@ void help_man(void)
     printf(".TH SLIPWAY 1 \"\" \"slipway %s\" \"User Commands\"\n", slip_version());
     puts(".SH NAME\nslipway \\- take a trained network to a device, verified");
     puts(".SH SYNOPSIS\n.B slipway\n.I COMMAND\n[\\fIoptions\\fR] [\\fIarguments\\fR]");
-    puts(".SH DESCRIPTION\nReads a trained network (ONNX, TFLite), simplifies it, quantises it, converts it,"
+    puts(".SH DESCRIPTION\nReads a trained network (ONNX, TFLite), simplifies it, quantises it, "
+         "converts it,"
          "\nruns it and verifies the result against the original.\n.SH COMMANDS");
     for (const slip_verb *const *v = slip_verbs(); *v; v++) {
         printf(".SS slipway %s ", (*v)->name);
@@ -118,6 +122,7 @@ void help_man(void)
     }
     puts(".SH COMMON OPTIONS");
     man_options(slip_common_options());
-    puts(".SH EXIT STATUS\n0 done; 1 the model, the data or a verification is at fault; 2 wrong usage;\n"
+    puts(".SH EXIT STATUS\n0 done; 1 the model, the data or a verification is at fault; 2 wrong "
+         "usage;\n"
          "3 valid but unsupported; 4 a bug of slipway.");
 }

@@ -36,7 +36,9 @@ const char *slip_version(void)
 
 const char *const *slip_features(void)
 {
-    static const char *const features[] = { "zlib", "json-c", "libyaml", "libjpeg", "libpng", NULL };
+    static const char *const features[] = {
+        "zlib", "json-c", "libyaml", "libjpeg", "libpng", NULL
+    };
 
     return features;
 }
@@ -91,8 +93,8 @@ void slip_session_on_diagnostic(slip_session *s, void (*fn)(const slip_diagnosti
     s->diag_ctx = ctx;
 }
 
-void slip_session_on_progress(slip_session *s,
-                              void (*fn)(const char *, uint64_t, uint64_t, void *), void *ctx)
+void slip_session_on_progress(slip_session *s, void (*fn)(const char *, uint64_t, uint64_t, void *),
+                              void *ctx)
 {
     s->on_progress = fn;
     s->progress_ctx = ctx;

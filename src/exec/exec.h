@@ -38,7 +38,7 @@ struct plan {
      * its logical float type (the engine quantises). out: filled; data lives until the next run,
      * reset or the end of the plan. */
     enum status (*run)(struct plan *p, const struct tensor *in, struct tensor *out);
-    void (*reset)(struct plan *p); /* state back to its initial values */
+    void (*reset)(struct plan *p);          /* state back to its initial values */
     size_t (*memory)(const struct plan *p); /* activation bytes; NULL: unknown */
 };
 

@@ -274,8 +274,8 @@ static void bind_input(struct ref_plan *p, value_id v, const struct tensor *t)
     s->own = false;
     s->set = true;
     if (val->enc && t->kind == TYPE_TENSOR) {
-        s->t = t->dtype == val->type.dtype ? copy_tensor(p->pool, t)
-                                           : decoded(p->pool, val->enc, t);
+        s->t =
+            t->dtype == val->type.dtype ? copy_tensor(p->pool, t) : decoded(p->pool, val->enc, t);
         s->own = true;
         round_to(p->pool, val->enc, &s->t);
     }
@@ -364,8 +364,8 @@ static enum status make_states(struct ref_plan *p, struct graph *g, struct arena
         const struct value *v = graph_value(g, g->state[s].in);
 
         if (!type_is_static(&v->type))
-            return diag_error(g->diags, DIAG_dynamic, WHERE_NONE,
-                              "state \"%s\" has no fixed shape", v->name ? v->name : "");
+            return diag_error(g->diags, DIAG_dynamic, WHERE_NONE, "state \"%s\" has no fixed shape",
+                              v->name ? v->name : "");
         tensor_shape(&p->state[s], v->type.dtype, v->type.rank, v->type.dim);
         p->state_data[s] = arena_zalloc(arena, p->state[s].bytes + 1);
         p->state[s].data = p->state_data[s];

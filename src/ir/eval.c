@@ -88,9 +88,19 @@ static struct eval_types types_new(struct pool *pool, int nx, int ny, void **blo
 static enum status infer_now(struct graph *g, struct eval *e, struct eval_types *t, int ny)
 {
     struct infer in = {
-        .g = g, .def = e->def, .attrs = e->attrs, .nx = e->nx, .ny = ny,
-        .x = t->px, .xk = t->xk, .xd = e->x, .y = t->y, .yk = NULL,
-        .at = e->at, .diags = e->diags, .node = e->node,
+        .g = g,
+        .def = e->def,
+        .attrs = e->attrs,
+        .nx = e->nx,
+        .ny = ny,
+        .x = t->px,
+        .xk = t->xk,
+        .xd = e->x,
+        .y = t->y,
+        .yk = NULL,
+        .at = e->at,
+        .diags = e->diags,
+        .node = e->node,
     };
 
     for (int j = 0; j < e->nx; j++) {
@@ -127,8 +137,16 @@ enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const 
     void *block;
     struct eval_types t = types_new(pool, nd->n_in, nd->n_out, &block);
     struct eval e = {
-        .def = def, .attrs = nd->attrs, .nx = nd->n_in, .ny = nd->n_out, .x = x, .y = y,
-        .pool = pool, .at = graph_where(g, n), .diags = g->diags, .node = nd,
+        .def = def,
+        .attrs = nd->attrs,
+        .nx = nd->n_in,
+        .ny = nd->n_out,
+        .x = x,
+        .y = y,
+        .pool = pool,
+        .at = graph_where(g, n),
+        .diags = g->diags,
+        .node = nd,
         .engine = hooks ? hooks->engine : NULL,
         .call_region = hooks ? hooks->call_region : NULL,
     };

@@ -25,8 +25,8 @@ bool pass_may(struct pass_ctx *c);
 const char *pass_option(const struct pass_ctx *c, const char *key, const char *fallback);
 
 struct pass {
-    const char *name; /* fuse-bn */
-    const char *help; /* one sentence */
+    const char *name;    /* fuse-bn */
+    const char *help;    /* one sentence */
     const char *options; /* "to=nhwc|nchw" for help; NULL: none */
     enum status (*run)(struct graph *g, struct pass_ctx *c);
 };
