@@ -117,12 +117,13 @@ struct value {
     size_t bytes;
     struct blob *blob;
     struct use *uses;
+    uint32_t origins; /* 1 + index of the first origin that lives here, 0: none */
 };
 
 struct node {
     enum op_id op;
     bool dead;
-    uint16_t n_in, n_out, n_regions;
+    int n_in, n_out, n_regions;
     region_id region;
     node_id prev, next; /* in the region's order */
     struct use *in;     /* n_in operands, .v may be ABSENT */
@@ -136,6 +137,7 @@ struct node {
 
 struct region {
     node_id owner; /* NO_NODE for the main region */
+    int index;     /* of the owner's regions */
     node_id first, last; /* last is the yield */
     value_id *inputs;
     size_t n_inputs, cap_inputs;
@@ -152,6 +154,7 @@ struct origin {
     uint8_t perm[MAX_RANK];
     const char *reason; /* GONE, ABSORBED: which pass and why */
     struct type type;   /* as it was */
+    uint32_t next;      /* 1 + index of the next origin of the same value, 0: none */
 };
 
 /* Variable state made functional: region-0 input `in` starts as `initial` (a constant; ABSENT means
@@ -175,15 +178,21 @@ struct meta {
     const char *key, *value;
 };
 
+/* A free symbol stands for a size, so it is never negative; an expression may be. */
 struct symbol {
-    const char *name; /* given, or made from the expression */
-    char op;          /* 0: free; '+', '-', '*', '/' (floor), '%', 'c' (ceil div), 'M' max, 'm' min */
+    const char *name; /* given, or the text of the expression */
+    char op; /* 0: free; '+', '*', '/' (floor), '%', 'c' (ceil div), 'M' max, 'm' min,
+                'b' broadcast: a == 1 ? b : a. '-' is written as + and * -1 */
     dim_t a, b;
+    const struct poly *poly; /* normal form, see ir/symbols.c */
 };
 
 struct graph {
     struct arena *arena;
-    struct spill *spill;
+    struct arena **held; /* frees the graph with its diags when graph_free() is not reached */
+    struct arena **scratch;
+    struct spill *spill; /* made when first needed */
+    struct blob *kept;   /* the blob kept alive last */
     struct diags *diags;
     const char *file;   /* the model's path, for diagnostics */
     const char *format; /* "onnx", "tflite", "slip" */
@@ -195,7 +204,7 @@ struct graph {
     uint32_t n_nodes, n_values, n_regions;
     size_t cap_node_seg, cap_value_seg, cap_region_seg;
     struct symbol *symbol;
-    size_t n_symbols, cap_symbols;
+    size_t n_symbols, cap_symbols, n_fresh;
     struct strmap symbol_by_name;
     struct origin *origin;
     size_t n_origins, cap_origins;
@@ -291,16 +300,19 @@ bool graph_const_scalar(const struct graph *g, value_id v, double *out);
 enum dtype value_storage(const struct value *v);
 /* Sort every region topologically (readers: files may be unsorted). A cycle is an error. */
 enum status graph_sort(struct graph *g);
-/* Deep copy; constants share their blobs. Maps are filled when not NULL (old id -> new id). */
+/* Deep copy without what is dead or unused; constants share their blobs. */
 struct graph *graph_clone(const struct graph *g, struct diags *ds);
+/* The same; value_map[old id] (NULL: not wanted) receives the new id, ABSENT when it is gone. */
+struct graph *graph_clone_map(const struct graph *g, struct diags *ds, value_id *value_map);
 
 /* -- names, symbols, provenance --------------------------------------------------------------- */
 struct where graph_where(const struct graph *g, node_id n); /* file, node, op filled in */
 dim_t graph_symbol(struct graph *g, const char *name);      /* finds or makes */
 dim_t graph_fresh_symbol(struct graph *g, const char *stem);
 const char *graph_symbol_name(const struct graph *g, dim_t d);
-/* Dim arithmetic: constants fold, symbols make interned expressions, unknown stays unknown. op as in
- * struct symbol. False: overflow or division by zero. */
+/* Dim arithmetic: constants fold, symbols make interned expressions in a normal form, unknown stays
+ * unknown, and what grows too large becomes unknown. op as in struct symbol, and '-'. False:
+ * overflow or division by zero. */
 bool graph_dim_op(struct graph *g, char op, dim_t a, dim_t b, dim_t *out);
 void graph_add_meta(struct graph *g, const char *key, const char *value);
 const char *graph_get_meta(const struct graph *g, const char *key);
@@ -326,5 +338,14 @@ static inline node_id graph_next(const struct graph *g, node_id n)
     const node_id x = graph_node(g, n)->next;
     return has_node(x) && has_node(graph_node(g, x)->next) ? x : NO_NODE;
 }
+
+/* Every node of every region, yields too, each before the nodes of its own regions:
+ * for (node_id n = graph_walk_first(g); has_node(n); n = graph_walk_next(g, n)) */
+node_id graph_walk_first(const struct graph *g);
+node_id graph_walk_next(const struct graph *g, node_id n);
+/* Last node first, each after the nodes of its own regions. The current node may be removed if its
+ * predecessor was taken first. */
+node_id graph_walk_last(const struct graph *g);
+node_id graph_walk_prev(const struct graph *g, node_id n);
 
 #endif

@@ -181,6 +181,10 @@ void op_attrs_default(const struct op_def *d, void *attrs);
 enum status op_attrs_check(const struct op_def *d, const void *attrs, struct diags *ds,
                            struct where at);
 bool op_attrs_same(const struct op_def *d, const void *a, const void *b);
+/* A copy with its own arrays; attrs == NULL: the defaults. NULL when the op has no attributes. */
+void *op_attrs_copy(struct arena *arena, const struct op_def *d, const void *attrs);
+bool attr_same(const struct attr_def *a, const void *p, const void *q); /* one field */
+int attr_choice_count(const struct attr_def *a);
 
 /* -- helpers for infer (ir/infer.c) ------------------------------------------------------------- */
 enum status infer_error(struct infer *in, enum diag_code code, int operand, const char *fmt, ...)
