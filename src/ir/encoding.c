@@ -63,8 +63,8 @@ static enum status check_values(const struct encoding *e, struct diags *ds, stru
                               e->scale[i]);
         if (z < lo || z > hi)
             return diag_error(ds, DIAG_encoding, at,
-                              "zero point %" PRId64 " is %" PRId64 ", outside [%" PRId64 ", %" PRId64
-                              "] of %s",
+                              "zero point %" PRId64 " is %" PRId64 ", outside [%" PRId64
+                              ", %" PRId64 "] of %s",
                               i, z, lo, hi, dtype_name(e->storage));
     }
     return OK;
@@ -93,7 +93,7 @@ enum status encoding_check(const struct encoding *e, const struct type *t, struc
         want = -1;
     }
     if (want >= 0 && e->n != want)
-        return diag_error(ds, DIAG_encoding, at,
-                          "there are %" PRId64 " scales, expected %" PRId64, e->n, want);
+        return diag_error(ds, DIAG_encoding, at, "there are %" PRId64 " scales, expected %" PRId64,
+                          e->n, want);
     return check_values(e, ds, at);
 }

@@ -129,15 +129,15 @@ struct node {
     struct use *in;     /* n_in operands, .v may be ABSENT */
     value_id *out;      /* n_out results */
     region_id *regions;
-    void *attrs;      /* the op's attrs struct, NULL when it has none */
-    const char *name; /* as its author knows it; NULL: unnamed */
+    void *attrs;           /* the op's attrs struct, NULL when it has none */
+    const char *name;      /* as its author knows it; NULL: unnamed */
     const char *source_op; /* as the file spells the operator, for diagnostics */
     /* original operator for foreign nodes: see op_foreign */
 };
 
 struct region {
-    node_id owner; /* NO_NODE for the main region */
-    int index;     /* of the owner's regions */
+    node_id owner;       /* NO_NODE for the main region */
+    int index;           /* of the owner's regions */
     node_id first, last; /* last is the yield */
     value_id *inputs;
     size_t n_inputs, cap_inputs;
@@ -149,8 +149,8 @@ enum origin_fate { ORIGIN_PRESENT, ORIGIN_ABSORBED, ORIGIN_FOLDED, ORIGIN_GONE }
 struct origin {
     const char *name; /* original tensor name */
     enum origin_fate fate;
-    value_id value;     /* PRESENT, ABSORBED: where it lives now */
-    int8_t perm_rank;   /* 0: same layout; else value dim d is the original's dim perm[d] */
+    value_id value;   /* PRESENT, ABSORBED: where it lives now */
+    int8_t perm_rank; /* 0: same layout; else value dim d is the original's dim perm[d] */
     uint8_t perm[MAX_RANK];
     const char *reason; /* GONE, ABSORBED: which pass and why */
     struct type type;   /* as it was */
@@ -181,7 +181,7 @@ struct meta {
 /* A free symbol stands for a size, so it is never negative; an expression may be. */
 struct symbol {
     const char *name; /* given, or the text of the expression */
-    char op; /* 0: free; '+', '*', '/' (floor), '%', 'c' (ceil div), 'M' max, 'm' min,
+    char op;          /* 0: free; '+', '*', '/' (floor), '%', 'c' (ceil div), 'M' max, 'm' min,
                 'b' broadcast: a == 1 ? b : a. '-' is written as + and * -1 */
     dim_t a, b;
     const struct poly *poly; /* normal form, see ir/symbols.c */
@@ -217,8 +217,8 @@ struct graph {
     size_t n_io_in, n_io_out, cap_io_in, cap_io_out;
     struct meta *meta; /* key-value metadata of the model, order kept */
     size_t n_meta, cap_meta;
-    int opset;              /* of ai.onnx in the source, 0 when not ONNX */
-    const char *producer;   /* who made the file */
+    int opset;            /* of ai.onnx in the source, 0 when not ONNX */
+    const char *producer; /* who made the file */
     const char *producer_version;
 };
 

@@ -79,9 +79,14 @@ void op_attrs_default(const struct op_def *d, void *attrs)
         case ATTR_INT:
         case ATTR_BOOL:
         case ATTR_ENUM:
-        case ATTR_DTYPE: *(int64_t *)field(attrs, a) = default_int(a->def); break;
-        case ATTR_FLOAT: *(double *)field(attrs, a) = a->def; break;
-        default: break;
+        case ATTR_DTYPE:
+            *(int64_t *)field(attrs, a) = default_int(a->def);
+            break;
+        case ATTR_FLOAT:
+            *(double *)field(attrs, a) = a->def;
+            break;
+        default:
+            break;
         }
     }
 }
@@ -133,13 +138,20 @@ static enum status check_ints(const struct attr_def *a, struct ints v, struct di
 static bool is_absent(const struct attr_def *a, const void *p)
 {
     switch (a->kind) {
-    case ATTR_STRING: return !*(const char *const *)p;
-    case ATTR_INTS: return ((const struct ints *)p)->n == 0;
-    case ATTR_FLOATS: return ((const struct floats *)p)->n == 0;
-    case ATTR_STRS: return ((const struct strs *)p)->n == 0;
-    case ATTR_BLOB: return ((const struct attr_blob *)p)->n == 0;
-    case ATTR_DTYPE: return *(const int64_t *)p == DT_NONE;
-    default: return false;
+    case ATTR_STRING:
+        return !*(const char *const *)p;
+    case ATTR_INTS:
+        return ((const struct ints *)p)->n == 0;
+    case ATTR_FLOATS:
+        return ((const struct floats *)p)->n == 0;
+    case ATTR_STRS:
+        return ((const struct strs *)p)->n == 0;
+    case ATTR_BLOB:
+        return ((const struct attr_blob *)p)->n == 0;
+    case ATTR_DTYPE:
+        return *(const int64_t *)p == DT_NONE;
+    default:
+        return false;
     }
 }
 
@@ -152,8 +164,10 @@ static enum status check_attr(const struct attr_def *a, const void *p, struct di
     case ATTR_INT:
     case ATTR_BOOL:
     case ATTR_ENUM:
-    case ATTR_DTYPE: return check_int(a, *(const int64_t *)p, ds, at);
-    case ATTR_INTS: return check_ints(a, *(const struct ints *)p, ds, at);
+    case ATTR_DTYPE:
+        return check_int(a, *(const int64_t *)p, ds, at);
+    case ATTR_INTS:
+        return check_ints(a, *(const struct ints *)p, ds, at);
     case ATTR_FLOAT: {
         const double v = *(const double *)p;
 
@@ -162,7 +176,8 @@ static enum status check_attr(const struct attr_def *a, const void *p, struct di
         return diag_error(ds, DIAG_attr, at, "attribute %s is %g, expected %g to %g", a->name, v,
                           a->min, a->max);
     }
-    default: return OK;
+    default:
+        return OK;
     }
 }
 
@@ -198,12 +213,15 @@ static bool same_bytes(const void *a, size_t an, const void *b, size_t bn)
 bool attr_same(const struct attr_def *a, const void *p, const void *q)
 {
     switch (a->kind) {
-    case ATTR_END: return true;
+    case ATTR_END:
+        return true;
     case ATTR_INT:
     case ATTR_BOOL:
     case ATTR_ENUM:
-    case ATTR_DTYPE: return *(const int64_t *)p == *(const int64_t *)q;
-    case ATTR_FLOAT: return memcmp(p, q, sizeof(double)) == 0;
+    case ATTR_DTYPE:
+        return *(const int64_t *)p == *(const int64_t *)q;
+    case ATTR_FLOAT:
+        return memcmp(p, q, sizeof(double)) == 0;
     case ATTR_STRING: {
         const char *s = *(const char *const *)p, *t = *(const char *const *)q;
 
@@ -219,7 +237,8 @@ bool attr_same(const struct attr_def *a, const void *p, const void *q)
 
         return same_bytes(s->v, (size_t)s->n * sizeof(*s->v), t->v, (size_t)t->n * sizeof(*t->v));
     }
-    case ATTR_STRS: return same_strs(p, q);
+    case ATTR_STRS:
+        return same_strs(p, q);
     case ATTR_BLOB: {
         const struct attr_blob *s = p, *t = q;
 
@@ -276,7 +295,8 @@ static void own_attr(struct arena *arena, const struct attr_def *a, void *p)
         v->v = v->n ? arena_dup(arena, v->v, v->n) : NULL;
         break;
     }
-    default: break;
+    default:
+        break;
     }
 }
 

@@ -44,29 +44,53 @@ struct attr_def {
 
 /* Rows: A_INT(struct x_attrs, axis, min, max, def, "help") and so on. */
 #define A_INT(s, f, lo, hi, d, h)                                                                  \
-    { .name = #f, .kind = ATTR_INT, .offset = offsetof(s, f), .min = (lo), .max = (hi),            \
-      .def = (d), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_INT, .offset = offsetof(s, f), .min = (lo), .max = (hi),          \
+        .def = (d), .help = (h)                                                                    \
+    }
 #define A_INT_REQ(s, f, lo, hi, h)                                                                 \
-    { .name = #f, .kind = ATTR_INT, .offset = offsetof(s, f), .min = (lo), .max = (hi),            \
-      .required = true, .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_INT, .offset = offsetof(s, f), .min = (lo), .max = (hi),          \
+        .required = true, .help = (h)                                                              \
+    }
 #define A_BOOL(s, f, d, h)                                                                         \
-    { .name = #f, .kind = ATTR_BOOL, .offset = offsetof(s, f), .max = 1, .def = (d), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_BOOL, .offset = offsetof(s, f), .max = 1, .def = (d), .help = (h) \
+    }
 #define A_FLOAT(s, f, d, h)                                                                        \
-    { .name = #f, .kind = ATTR_FLOAT, .offset = offsetof(s, f), .def = (d), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_FLOAT, .offset = offsetof(s, f), .def = (d), .help = (h)          \
+    }
 #define A_ENUM(s, f, c, d, h)                                                                      \
-    { .name = #f, .kind = ATTR_ENUM, .offset = offsetof(s, f), .choices = (c), .def = (d),         \
-      .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_ENUM, .offset = offsetof(s, f), .choices = (c), .def = (d),       \
+        .help = (h)                                                                                \
+    }
 #define A_DTYPE(s, f, d, h)                                                                        \
-    { .name = #f, .kind = ATTR_DTYPE, .offset = offsetof(s, f), .def = (d), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_DTYPE, .offset = offsetof(s, f), .def = (d), .help = (h)          \
+    }
 #define A_STRING(s, f, h)                                                                          \
-    { .name = #f, .kind = ATTR_STRING, .offset = offsetof(s, f), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_STRING, .offset = offsetof(s, f), .help = (h)                     \
+    }
 #define A_INTS(s, f, lo, hi, h)                                                                    \
-    { .name = #f, .kind = ATTR_INTS, .offset = offsetof(s, f), .min = (lo), .max = (hi),           \
-      .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_INTS, .offset = offsetof(s, f), .min = (lo), .max = (hi),         \
+        .help = (h)                                                                                \
+    }
 #define A_FLOATS(s, f, h)                                                                          \
-    { .name = #f, .kind = ATTR_FLOATS, .offset = offsetof(s, f), .help = (h) }
-#define A_STRS(s, f, h) { .name = #f, .kind = ATTR_STRS, .offset = offsetof(s, f), .help = (h) }
-#define A_BLOB(s, f, h) { .name = #f, .kind = ATTR_BLOB, .offset = offsetof(s, f), .help = (h) }
+    {                                                                                              \
+        .name = #f, .kind = ATTR_FLOATS, .offset = offsetof(s, f), .help = (h)                     \
+    }
+#define A_STRS(s, f, h)                                                                            \
+    {                                                                                              \
+        .name = #f, .kind = ATTR_STRS, .offset = offsetof(s, f), .help = (h)                       \
+    }
+#define A_BLOB(s, f, h)                                                                            \
+    {                                                                                              \
+        .name = #f, .kind = ATTR_BLOB, .offset = offsetof(s, f), .help = (h)                       \
+    }
 
 enum op_traits {
     OP_PURE = 1 << 0,        /* no effect but its results: may be folded, merged, removed */
@@ -156,13 +180,13 @@ enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const 
 
 struct op_def {
     const char *name;
-    const char *doc; /* one sentence */
-    const char *family; /* elementwise, conv, ... : for lists and docs */
+    const char *doc;                           /* one sentence */
+    const char *family;                        /* elementwise, conv, ... : for lists and docs */
     uint16_t min_in, max_in, min_out, max_out; /* MANY: no bound */
-    uint16_t n_regions; /* how many regions it owns */
+    uint16_t n_regions;                        /* how many regions it owns */
     uint32_t traits;
     size_t attrs_size;
-    const struct attr_def *attrs; /* ends with ATTR_END; NULL: none */
+    const struct attr_def *attrs;       /* ends with ATTR_END; NULL: none */
     const struct operand_def *in, *out; /* in has max_in rows, or fewer: the last repeats */
     int n_in_defs, n_out_defs;
     enum status (*infer)(struct infer *in);
@@ -222,7 +246,7 @@ struct text_options {
     bool data;      /* constants inline up to inline_max elements, else by hash in the sidecar */
     int inline_max; /* 0: 64 */
     const char *sidecar; /* path of the sidecar; NULL: large constants print as hash only */
-    bool origins;   /* provenance table too */
+    bool origins;        /* provenance table too */
 };
 void graph_print(const struct graph *g, const struct text_options *o, struct str *out);
 /* name: for diagnostics. sidecar folder: where the text lies. */

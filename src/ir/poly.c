@@ -97,8 +97,8 @@ enum poly_result poly_add(const struct graph *g, const struct poly *a, int64_t k
     return POLY_OK;
 }
 
-static enum poly_result mul_monos(const struct graph *g, const struct mono *a,
-                                  const struct mono *b, struct mono *out)
+static enum poly_result mul_monos(const struct graph *g, const struct mono *a, const struct mono *b,
+                                  struct mono *out)
 {
     int i = 0, j = 0;
 
@@ -153,8 +153,7 @@ static bool divide_monos(const struct graph *g, const struct mono *a, const stru
     return j == d->n;
 }
 
-bool poly_divide(const struct graph *g, const struct poly *a, const struct poly *d,
-                 struct poly *q)
+bool poly_divide(const struct graph *g, const struct poly *a, const struct poly *d, struct poly *q)
 {
     struct poly back, rest;
 

@@ -40,8 +40,7 @@ enum poly_result poly_add(const struct graph *g, const struct poly *a, int64_t k
 enum poly_result poly_mul(const struct graph *g, const struct poly *a, const struct poly *b,
                           struct poly *out);
 /* q with a == q * d when there is one we can see. */
-bool poly_divide(const struct graph *g, const struct poly *a, const struct poly *d,
-                 struct poly *q);
+bool poly_divide(const struct graph *g, const struct poly *a, const struct poly *d, struct poly *q);
 /* a == q * c + r with every coefficient of r in [0, c); c > 0 */
 void poly_split(const struct poly *a, int64_t c, struct poly *q, struct poly *r);
 /* a == q * d + r where r has the terms that d (one term) does not divide */

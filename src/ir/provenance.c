@@ -25,8 +25,8 @@ struct where graph_where(const struct graph *g, node_id n)
 
 void graph_add_meta(struct graph *g, const char *key, const char *value)
 {
-    g->meta = arena_grow(g->arena, g->meta, g->n_meta, g->n_meta + 1, &g->cap_meta,
-                         sizeof(*g->meta));
+    g->meta =
+        arena_grow(g->arena, g->meta, g->n_meta, g->n_meta + 1, &g->cap_meta, sizeof(*g->meta));
     g->meta[g->n_meta++] =
         (struct meta){ arena_str(g->arena, key), arena_str(g->arena, value ? value : "") };
 }

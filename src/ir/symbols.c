@@ -43,8 +43,7 @@ static uint32_t add_symbol(struct graph *g, const char *name, char op, const str
                            sizeof(*g->symbol));
     g->n_symbols++;
     g->symbol[i] = (struct symbol){ .name = arena_str(g->arena, name), .op = op };
-    g->symbol[i].poly =
-        arena_dup(g->arena, poly, head + (size_t)poly->n * sizeof(struct mono));
+    g->symbol[i].poly = arena_dup(g->arena, poly, head + (size_t)poly->n * sizeof(struct mono));
     return i;
 }
 
@@ -197,12 +196,18 @@ static dim_t intern(struct graph *g, const struct poly *p)
 static const char *function_name(char op)
 {
     switch (op) {
-    case '/': return "div";
-    case '%': return "mod";
-    case 'c': return "ceil";
-    case 'M': return "max";
-    case 'm': return "min";
-    default: return "bcast";
+    case '/':
+        return "div";
+    case '%':
+        return "mod";
+    case 'c':
+        return "ceil";
+    case 'M':
+        return "max";
+    case 'm':
+        return "min";
+    default:
+        return "bcast";
     }
 }
 
@@ -271,9 +276,12 @@ static bool atom_never_negative(const struct graph *g, uint32_t i)
     load(g, s->a, &a);
     load(g, s->b, &b);
     switch (s->op) {
-    case '%': return poly_is_number(&b, &v) && v > 0;
-    case 'M': return never_negative(g, &a) || never_negative(g, &b);
-    default: return never_negative(g, &a) && never_negative(g, &b);
+    case '%':
+        return poly_is_number(&b, &v) && v > 0;
+    case 'M':
+        return never_negative(g, &a) || never_negative(g, &b);
+    default:
+        return never_negative(g, &a) && never_negative(g, &b);
     }
 }
 
@@ -330,8 +338,7 @@ static bool open_division(const struct graph *g, struct poly *p, int64_t *a)
     if (p->n != (k ? 2 : 1) || p->m[0].coef != 1 || p->m[0].n != 1)
         return false;
     s = &g->symbol[p->m[0].atom[0]];
-    if (s->op != '/' || !known_number(s->b, a) || *a <= 0 ||
-        __builtin_mul_overflow(k, *a, &scaled))
+    if (s->op != '/' || !known_number(s->b, a) || *a <= 0 || __builtin_mul_overflow(k, *a, &scaled))
         return false;
     load(g, s->a, &x);
     poly_number(&one, scaled);
@@ -380,8 +387,8 @@ static enum poly_result divide_by_symbol(struct graph *g, char op, const struct 
     return poly_add(g, &q, 1, &d, out);
 }
 
-static enum poly_result divide(struct graph *g, char op, const struct poly *a,
-                               const struct poly *b, struct poly *out)
+static enum poly_result divide(struct graph *g, char op, const struct poly *a, const struct poly *b,
+                               struct poly *out)
 {
     static const struct poly zero = { .n = 0 };
     struct poly n, sum;
@@ -445,8 +452,8 @@ static bool broadcasts(const struct graph *g, const struct poly *whole, const st
 }
 
 /* max, min and broadcast: the one of the two that is known to win, else an atom. */
-static enum poly_result choose(struct graph *g, char op, const struct poly *a,
-                               const struct poly *b, struct poly *out)
+static enum poly_result choose(struct graph *g, char op, const struct poly *a, const struct poly *b,
+                               struct poly *out)
 {
     const struct poly *win = NULL;
     struct poly a_b, b_a;
@@ -478,17 +485,23 @@ static enum poly_result choose(struct graph *g, char op, const struct poly *a,
     return make_atom(g, op, a, b, out) ? POLY_OK : POLY_COMPLEX;
 }
 
-static enum poly_result apply(struct graph *g, char op, const struct poly *a,
-                              const struct poly *b, struct poly *out)
+static enum poly_result apply(struct graph *g, char op, const struct poly *a, const struct poly *b,
+                              struct poly *out)
 {
     switch (op) {
-    case '+': return poly_add(g, a, 1, b, out);
-    case '-': return poly_add(g, a, -1, b, out);
-    case '*': return poly_mul(g, a, b, out);
+    case '+':
+        return poly_add(g, a, 1, b, out);
+    case '-':
+        return poly_add(g, a, -1, b, out);
+    case '*':
+        return poly_mul(g, a, b, out);
     case '/':
-    case 'c': return divide(g, op, a, b, out);
-    case '%': return modulo(g, a, b, out);
-    default: return choose(g, op, a, b, out);
+    case 'c':
+        return divide(g, op, a, b, out);
+    case '%':
+        return modulo(g, a, b, out);
+    default:
+        return choose(g, op, a, b, out);
     }
 }
 
@@ -505,9 +518,12 @@ bool graph_dim_op(struct graph *g, char op, dim_t a, dim_t b, dim_t *out)
     load(g, a, &pa);
     load(g, b, &pb);
     switch (apply(g, op, &pa, &pb, &r)) {
-    case POLY_OVERFLOW: return false;
-    case POLY_COMPLEX: return true;
-    case POLY_OK: break;
+    case POLY_OVERFLOW:
+        return false;
+    case POLY_COMPLEX:
+        return true;
+    case POLY_OK:
+        break;
     }
     *out = intern(g, &r);
     return !poly_is_number(&r, &v) || *out != DIM_UNKNOWN;

@@ -43,12 +43,18 @@ bool tensor_shape(struct tensor *t, enum dtype dt, int rank, const int64_t *dims
 static int f8_kind(enum dtype dt)
 {
     switch (dt) {
-    case DT_f8e4m3fn: return 0;
-    case DT_f8e4m3fnuz: return 1;
-    case DT_f8e5m2: return 2;
-    case DT_f8e5m2fnuz: return 3;
-    case DT_f8e8m0: return 4;
-    default: return 5;
+    case DT_f8e4m3fn:
+        return 0;
+    case DT_f8e4m3fnuz:
+        return 1;
+    case DT_f8e5m2:
+        return 2;
+    case DT_f8e5m2fnuz:
+        return 3;
+    case DT_f8e8m0:
+        return 4;
+    default:
+        return 5;
     }
 }
 
@@ -78,6 +84,7 @@ double tensor_get_f64(const struct tensor *t, int64_t i)
 {
     const void *p = t->data;
 
+    /* clang-format off */
     switch (t->dtype) {
     case DT_f16: return f16_to_f32(((const uint16_t *)p)[i]);
     case DT_bf16: return bf16_to_f32(((const uint16_t *)p)[i]);
@@ -94,6 +101,7 @@ double tensor_get_f64(const struct tensor *t, int64_t i)
     case DT_f4e2m1: return f8_to_f32((uint8_t)get_bits(p, i, 4), f8_kind(t->dtype));
     default: return (double)tensor_get_i64(t, i);
     }
+    /* clang-format on */
 }
 
 /* Doubles to int64, saturating; NaN is 0. */
@@ -110,6 +118,7 @@ int64_t tensor_get_i64(const struct tensor *t, int64_t i)
 {
     const void *p = t->data;
 
+    /* clang-format off */
     switch (t->dtype) {
     case DT_bool: return ((const uint8_t *)p)[i] != 0;
     case DT_u8: return ((const uint8_t *)p)[i];
@@ -123,14 +132,21 @@ int64_t tensor_get_i64(const struct tensor *t, int64_t i)
         const uint64_t v = ((const uint64_t *)p)[i];
         return v > INT64_MAX ? INT64_MAX : (int64_t)v;
     }
-    case DT_u2: return get_bits(p, i, 2);
-    case DT_u4: return get_bits(p, i, 4);
-    case DT_i2: return sign_extend(get_bits(p, i, 2), 2);
-    case DT_i4: return sign_extend(get_bits(p, i, 4), 4);
+    /* clang-format on */
+    case DT_u2:
+        return get_bits(p, i, 2);
+    case DT_u4:
+        return get_bits(p, i, 4);
+    case DT_i2:
+        return sign_extend(get_bits(p, i, 2), 2);
+    case DT_i4:
+        return sign_extend(get_bits(p, i, 4), 4);
     case DT_NONE:
     case DT_string:
-    case DT_COUNT: return 0;
-    default: return round_to_i64(tensor_get_f64(t, i));
+    case DT_COUNT:
+        return 0;
+    default:
+        return round_to_i64(tensor_get_f64(t, i));
     }
 }
 
@@ -164,6 +180,7 @@ void tensor_set_i64(struct tensor *t, int64_t i, int64_t v)
         dtype_int_range(t->dtype, &lo, &hi);
         v = clamp(v, lo, hi);
     }
+    /* clang-format off */
     switch (t->dtype) {
     case DT_bool: ((uint8_t *)p)[i] = v != 0; break;
     case DT_u8: ((uint8_t *)p)[i] = (uint8_t)v; break;
@@ -183,12 +200,14 @@ void tensor_set_i64(struct tensor *t, int64_t i, int64_t v)
     case DT_COUNT: break;
     default: tensor_set_f64(t, i, (double)v); break;
     }
+    /* clang-format on */
 }
 
 void tensor_set_f64(struct tensor *t, int64_t i, double v)
 {
     void *p = t->data;
 
+    /* clang-format off */
     switch (t->dtype) {
     case DT_bool: ((uint8_t *)p)[i] = v != 0; break;
     case DT_f16: ((uint16_t *)p)[i] = f32_to_f16(round_to_odd(v)); break;
@@ -208,6 +227,7 @@ void tensor_set_f64(struct tensor *t, int64_t i, double v)
         *u = !(v > 0) ? 0 : v >= 0x1p64 ? UINT64_MAX : (uint64_t)rint(v);
         break;
     }
+    /* clang-format on */
     case DT_f8e4m3fn:
     case DT_f8e4m3fnuz:
     case DT_f8e5m2:
@@ -215,8 +235,12 @@ void tensor_set_f64(struct tensor *t, int64_t i, double v)
     case DT_f8e8m0:
         ((uint8_t *)p)[i] = f32_to_f8(round_to_odd(v), f8_kind(t->dtype), true);
         break;
-    case DT_f4e2m1: set_bits(p, i, 4, f32_to_f8(round_to_odd(v), f8_kind(t->dtype), true)); break;
-    default: tensor_set_i64(t, i, round_to_i64(v)); break;
+    case DT_f4e2m1:
+        set_bits(p, i, 4, f32_to_f8(round_to_odd(v), f8_kind(t->dtype), true));
+        break;
+    default:
+        tensor_set_i64(t, i, round_to_i64(v));
+        break;
     }
 }
 
@@ -231,6 +255,7 @@ void tensor_set_f64(struct tensor *t, int64_t i, double v)
 
 void tensor_to_f32(const struct tensor *t, int64_t first, int64_t n, float *out)
 {
+    /* clang-format off */
     switch (t->dtype) {
     case DT_f32:
         if (n > 0)
@@ -249,10 +274,12 @@ void tensor_to_f32(const struct tensor *t, int64_t first, int64_t n, float *out)
         for (int64_t i = 0; i < n; i++)
             out[i] = (float)tensor_get_f64(t, first + i);
     }
+    /* clang-format on */
 }
 
 void tensor_to_f64(const struct tensor *t, int64_t first, int64_t n, double *out)
 {
+    /* clang-format off */
     switch (t->dtype) {
     case DT_f32: EACH(float, x[i]);
     case DT_f64: EACH(double, x[i]);
@@ -267,11 +294,13 @@ void tensor_to_f64(const struct tensor *t, int64_t first, int64_t n, double *out
         for (int64_t i = 0; i < n; i++)
             out[i] = tensor_get_f64(t, first + i);
     }
+    /* clang-format on */
 }
 #undef EACH
 
 void tensor_from_f64(struct tensor *t, int64_t first, int64_t n, const double *in)
 {
+    /* clang-format off */
     switch (t->dtype) {
     case DT_f32:
         for (int64_t i = 0; i < n; i++)
@@ -285,4 +314,5 @@ void tensor_from_f64(struct tensor *t, int64_t first, int64_t n, const double *i
         for (int64_t i = 0; i < n; i++)
             tensor_set_f64(t, first + i, in[i]);
     }
+    /* clang-format on */
 }

@@ -20,13 +20,14 @@ bool text_is_word(const char *name)
 
 void text_quoten(struct str *s, const char *name, size_t n)
 {
+    const bool is_utf8 = str_is_utf8(name, n);
     size_t from = 0;
 
     str_add(s, "\"");
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)name[i];
 
-        if (c >= ' ' && c != '"' && c != '\\' && c < 0x7f)
+        if (c >= ' ' && c != '"' && c != '\\' && (c < 0x7f || (c > 0x7f && is_utf8)))
             continue;
         str_addn(s, name + from, i - from);
         from = i + 1;
