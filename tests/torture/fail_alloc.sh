@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# fail_alloc.sh SLIPWAY - fail the n-th allocation, n = 1, 2, ..., until the command succeeds.
+#
+# Each time: one of our own exit statuses, a diagnostic, no signal, no sanitizer finding, and no
+# output file, whole or half.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh" "$1"
+
+torture() {
+    local name=$1 n status
+    shift
+    rm -rf out*
+    "$SLIPWAY" "$@" >/dev/null 2>err </dev/null || { fail "$name: ended with $? without any failure: $(tail -n 1 err)"; return; }
+    for ((n = 1; n <= 5000; n++)); do
+        rm -rf out*
+        SLIPWAY_FAIL_ALLOC=$n "$SLIPWAY" "$@" >/dev/null 2>err </dev/null
+        status=$?
+        found_by_sanitizer err && { fail "$name: allocation $n: $(grep -m1 -E 'Sanitizer|runtime error' err)"; return; }
+        if [ $status = 0 ]; then
+            [ $n -gt 1 ] || { fail "$name: SLIPWAY_FAIL_ALLOC=1 changed nothing"; return; }
+            echo "ok $name ($((n - 1)) allocations)"
+            return
+        fi
+        [ $status -ge 1 ] && [ $status -le 4 ] || { fail "$name: allocation $n: ended with $status"; return; }
+        [ -s err ] || { fail "$name: allocation $n: status $status without a word"; return; }
+        compgen -G 'out*' >/dev/null && [ ! -d out ] && { fail "$name: allocation $n: left $(echo out*)"; return; }
+    done
+    fail "$name: still failing at allocation $n"
+}
+
+model=${SLIPWAY_SOURCE:?}/examples/demo.slip
+[ -f "$model" ] || { echo "skip fail_alloc: no examples/demo.slip"; exit 77; }
+torture info info "$model"
+torture opt opt "$model" -o out.slip --passes canon
+torture convert-onnx convert "$model" -o out.onnx
+torture convert-tflite convert "$model" -o out.tflite
+torture quantize convert "$model" -o out.tflite --quantize int8 --calib random:1:2
+torture run run "$model" --inputs random:1:1 --out out
+exit $failed
