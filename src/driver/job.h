@@ -61,8 +61,10 @@ void job_progress(struct slip_job *j, const char *what, uint64_t done, uint64_t 
 void job_say(struct slip_job *j, const char *fmt, ...) PRINTF_LIKE(2, 3); /* adds to the text */
 
 /* Read a model into a new graph that is freed with the session; infers and verifies. Applies
- * --shape, --dynamic, --inputs and --outputs when the verb has these options. */
+ * --shape and --dynamic when the verb has these options. */
 enum status job_read_model(struct slip_job *j, const char *path, struct graph **out);
+/* --inputs A,B and --outputs C,D: cut the graph at named tensors. */
+enum status job_cut(struct slip_job *j, struct graph *g);
 /* Refuse foreign operators, all at once, by op. */
 enum status job_need_supported(struct slip_job *j, const struct graph *g);
 

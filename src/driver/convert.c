@@ -1,0 +1,213 @@
+/* convert.c - read, simplify, lower, quantise, write. */
+#include "driver/convert.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "pass/pass.h"
+
+static void print(const char *title, const char *text, void *ctx)
+{
+    (void)ctx;
+    fprintf(stderr, "# %s\n%s", title, text);
+}
+
+void convert_pipeline_options(struct slip_job *j, struct pipeline_options *o)
+{
+    *o = (struct pipeline_options){ .print_after = job_string(j, "print-after"),
+                                    .verify_each = job_flag(j, "verify-each"),
+                                    .bisect = -1,
+                                    .print = print };
+}
+
+static enum status find_format(struct slip_job *j, const char *out, const struct format **f)
+{
+    const char *to = job_string(j, "to");
+
+    if (!out) {
+        job_usage(j, "no output file");
+        diag_hint(j->diags, "give one with -o FILE; its suffix names the format");
+        return ERR_USAGE;
+    }
+    *f = to ? format_by_name(to) : format_by_suffix(out);
+    if (!*f || !(*f)->write) {
+        job_usage(j, "no format is written as \"%s\"", to ? to : out);
+        diag_hint(j->diags, "use a suffix .onnx, .tflite or .slip, or --to FORMAT");
+        return ERR_USAGE;
+    }
+    return OK;
+}
+
+static void progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+    job_progress(ctx, what, done, total);
+}
+
+/* What a job scheduler says of this task: Slurm arrays, GNU parallel, Kubernetes, MPI. */
+static bool shard_auto(int *i, int *n)
+{
+    static const struct {
+        const char *rank, *count;
+        int base;
+    } known[] = {
+        { "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", -1 },
+        { "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", 0 },
+        { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", 0 },
+        { "PMI_RANK", "PMI_SIZE", 0 },
+        { "SLURM_PROCID", "SLURM_NTASKS", 0 },
+    };
+
+    for (size_t k = 0; k < COUNT(known); k++) {
+        const char *rank = getenv(known[k].rank), *count = getenv(known[k].count);
+        const char *first = getenv("SLURM_ARRAY_TASK_MIN");
+        int64_t r, c, f = 0;
+
+        if (!rank || !count || !str_to_i64(rank, &r) || !str_to_i64(count, &c))
+            continue;
+        if (known[k].base < 0 && first && str_to_i64(first, &f))
+            r -= f;
+        *i = (int)r;
+        *n = (int)c;
+        return c > 0 && r >= 0 && r < c;
+    }
+    return false;
+}
+
+static enum status parse_shard(struct slip_job *j, struct quant_options *q)
+{
+    const char *s = job_string(j, "shard");
+    const char *slash = s ? strchr(s, '/') : NULL;
+    int64_t i, n;
+
+    if (!s) {
+        q->stats_in = job_string(j, "stats");
+        return OK;
+    }
+    if (!job_has(j, "stats"))
+        return job_usage(j, "--shard needs --stats FILE to write to");
+    q->stats_out = job_string(j, "stats");
+    if (strcmp(s, "auto") == 0) {
+        if (shard_auto(&q->shard, &q->n_shards))
+            return OK;
+        job_usage(j, "--shard auto: no job scheduler's rank variables are set");
+        diag_hint(j->diags, "say --shard I/N, I from 0");
+        return ERR_USAGE;
+    }
+    if (!slash || !str_to_i64(slash + 1, &n) ||
+        !str_to_i64(arena_strn(j->arena, s, (size_t)(slash - s)), &i) || n < 1 || n > 100000 ||
+        i < 0 || i >= n)
+        return job_usage(j, "--shard takes I/N with I from 0 to N-1, not \"%s\"", s);
+    q->shard = (int)i;
+    q->n_shards = (int)n;
+    return OK;
+}
+
+static enum status quantise(struct slip_job *j, struct graph *g, const char *scheme,
+                            const struct format *f, struct quant_report *report)
+{
+    const char *per_channel = job_string(j, "per-channel");
+    struct quant_options q = {
+        .scheme = scheme,
+        .method = job_string(j, "method"),
+        .percentile = job_float(j, "percentile", 0),
+        .weight_type = job_string(j, "weight-type"),
+        .format = f->name,
+        .per_channel = per_channel ? strcmp(per_channel, "yes") == 0 : -1,
+        .calib = job_string(j, "calib"),
+        .calib_steps = job_int(j, "calib-steps", 0),
+        .io_dtype = job_string(j, "io-dtype"),
+        .overrides = job_string(j, "overrides"),
+        .encodings = job_string(j, "encodings"),
+        .progress = progress,
+        .progress_ctx = j,
+    };
+
+    TRY(parse_shard(j, &q));
+    return quant_apply(g, &q, report);
+}
+
+static int64_t file_size(const char *path)
+{
+    struct stat sb;
+
+    return stat(path, &sb) == 0 ? (int64_t)sb.st_size : -1;
+}
+
+static size_t count_nodes(const struct graph *g)
+{
+    size_t n = 0;
+
+    for (node_id x = graph_first(g, MAIN_REGION); has_node(x); x = graph_next(g, x))
+        n++;
+    return n;
+}
+
+static void report(struct slip_job *j, struct graph *g, const char *out, const struct format *f,
+                   const struct quant_report *q)
+{
+    const int64_t was = file_size(j->argument[0]), is = file_size(out);
+
+    job_say(j, "wrote %s: %s, %zu nodes, %" PRId64 " bytes", out, f->name, count_nodes(g), is);
+    if (was > 0)
+        job_say(j, " (the original has %" PRId64 ")", was);
+    job_say(j, "\n");
+    jsonw_kstring(&j->json, "output", out);
+    jsonw_kstring(&j->json, "format", f->name);
+    jsonw_kint(&j->json, "nodes", (int64_t)count_nodes(g));
+    jsonw_kint(&j->json, "bytes", is);
+    jsonw_kint(&j->json, "original_bytes", was);
+    if (q->n_quantised) {
+        job_say(j, "quantised %zu nodes, %zu left in float", q->n_quantised, q->n_float);
+        job_say(j, q->samples ? ", calibrated on %" PRId64 " samples\n" : "\n", q->samples);
+        jsonw_kint(&j->json, "quantised_nodes", (int64_t)q->n_quantised);
+        jsonw_kint(&j->json, "float_nodes", (int64_t)q->n_float);
+        jsonw_kint(&j->json, "samples", q->samples);
+    }
+    for (size_t i = 0; i < q->n_notes; i++)
+        job_say(j, "  %s\n", q->notes[i]);
+    if (strcmp(f->name, "slip") != 0)
+        job_say(j, "next: slipway verify %s %s --inputs DATA\n", j->argument[0], out);
+}
+
+enum status convert_graph(struct slip_job *j, struct graph *g, const char *scheme)
+{
+    const char *out = job_string(j, "output");
+    const char *layout = job_string(j, "io-layout");
+    const struct write_options w = { .opset = (int)job_int(j, "opset", 0),
+                                     .external_data = job_flag(j, "external-data") };
+    struct pipeline_options p;
+    struct quant_report q = { 0 };
+    const struct format *f = NULL;
+    bool only_stats = job_has(j, "shard");
+
+    if (!only_stats || out)
+        TRY(find_format(j, out, &f));
+    else
+        f = format_by_name(job_string(j, "to") ? job_string(j, "to") : "tflite");
+    jsonw_object(&j->json);
+    convert_pipeline_options(j, &p);
+    TRY(job_cut(j, g));
+    if (strcmp(f->name, "slip") != 0) {
+        if (scheme || strcmp(f->name, "onnx") != 0)
+            TRY(job_need_supported(j, g));
+        TRY(passes_run(g, "canon", &p));
+        if (strcmp(layout, "keep") != 0)
+            TRY(passes_run(g, arena_printf(j->arena, "io-layout{to=%s}", layout), &p));
+        TRY(passes_run(g, f->name, &p));
+    }
+    if (scheme) {
+        TRY(quantise(j, g, scheme, f, &q));
+        if (only_stats)
+            return OK;
+    }
+    if (strcmp(f->name, "onnx") == 0)
+        TRY(passes_run(g, "unfold-qdq", &p));
+    TRY(graph_verify(g, STAGE_ANY));
+    TRY(f->write(g, out, &w));
+    report(j, g, out, f, &q);
+    return OK;
+}

@@ -1,0 +1,43 @@
+/* convert.h - the road from a graph as read to a file: what convert and quantize share. */
+#ifndef DRIVER_CONVERT_H
+#define DRIVER_CONVERT_H
+
+#include "driver/job.h"
+#include "format/format.h"
+#include "quant/quant.h"
+
+/* Rows shared by the option tables of convert and quantize. */
+/* clang-format off */
+#define CONVERT_OPTIONS                                                                                                                                     \
+    { "output",    'o', false, SLIP_OPT_PATH,   "OUT",      NULL, NULL,   "file to write; its suffix names the format" },                                   \
+    { "to",        0,   false, SLIP_OPT_ENUM,   NULL,       "onnx|tflite|slip", NULL, "format to write, whatever the suffix" },                             \
+    { "shape",     's', true,  SLIP_OPT_STRING, "X=DIMS",   NULL, NULL,   "size of an input: X=1,3,224,224; a word is a symbol" },                          \
+    { "dynamic",   0,   true,  SLIP_OPT_STRING, "X:D=NAME", NULL, NULL,   "make dim D of input X a symbol" },                                               \
+    { "inputs",    0,   true,  SLIP_OPT_STRING, "A,B",      NULL, NULL,   "cut the model: these tensors become the inputs" },                               \
+    { "outputs",   0,   true,  SLIP_OPT_STRING, "C,D",      NULL, NULL,   "cut the model: these tensors become the outputs" },                              \
+    { "io-layout", 0,   false, SLIP_OPT_ENUM,   NULL,       "keep|nhwc|nchw", "keep", "layout of the artifact's inputs and outputs" },                      \
+    { "io-dtype",  0,   false, SLIP_OPT_ENUM,   NULL,       "keep|float|quant", "keep", "type of the artifact's inputs and outputs when quantised" },       \
+    { "opset",     0,   false, SLIP_OPT_INT,    "N",        NULL, NULL,   "ONNX: operator set to write" },                                                  \
+    { "external-data", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   "ONNX: weights in OUT.data beside OUT" },                                         \
+    { "calib",     0,   false, SLIP_OPT_PATH,   "DATA",     NULL, NULL,   "calibration data: folder, input_list.txt, data.yaml, test_data_set, random:SEED:N" }, \
+    { "calib-steps", 0, false, SLIP_OPT_INT,    "N",        NULL, NULL,   "use the first N samples only" },                                                 \
+    { "method",    0,   false, SLIP_OPT_STRING, "M",        NULL, NULL,   "how ranges are chosen: minmax, percentile" },                                    \
+    { "percentile", 0,  false, SLIP_OPT_FLOAT,  "P",        NULL, NULL,   "for --method percentile (default: 99.99)" },                                     \
+    { "weight-type", 0, false, SLIP_OPT_ENUM,   NULL,       "int8|uint8", NULL, "int8-dynamic in ONNX: type of the weights" },                              \
+    { "per-channel", 0, false, SLIP_OPT_ENUM,   NULL,       "yes|no", NULL, "a scale per output channel (default: the scheme's)" },                         \
+    { "overrides", 0,   false, SLIP_OPT_PATH,   "IN.json",  NULL, NULL,   "encodings to use instead of calibrated ones" },                                  \
+    { "encodings", 0,   false, SLIP_OPT_PATH,   "OUT.json", NULL, NULL,   "write the encodings of all tensors" },                                           \
+    { "shard",     0,   false, SLIP_OPT_STRING, "I/N",      NULL, NULL,   "calibrate on part I of N only, with --stats; auto: from the job scheduler" },    \
+    { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \
+    { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   ".raw files hold the inputs' own type, not float32" },                            \
+    { "print-after", 0, false, SLIP_OPT_STRING, "PASS",     NULL, NULL,   "print the graph after a pass (or all) on standard error" },                      \
+    { "verify-each", 0, false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "check the graph after every pass" }
+/* clang-format on */
+
+/* Quantise (scheme may be NULL: float) and write as the options say. */
+enum status convert_graph(struct slip_job *j, struct graph *g, const char *scheme);
+/* Pass options of --print-after and its kin. */
+struct pipeline_options;
+void convert_pipeline_options(struct slip_job *j, struct pipeline_options *o);
+
+#endif
