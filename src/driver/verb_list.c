@@ -1,0 +1,109 @@
+/* verb_list.c - what is built in, from the same tables that do the work. */
+#include <string.h>
+
+#include "driver/job.h"
+#include "exec/exec.h"
+#include "format/format.h"
+#include "ir/op.h"
+#include "pass/pass.h"
+#include "quant/quant.h"
+
+static void row(struct slip_job *j, const char *name, const char *help)
+{
+    job_say(j, "%-26s %s\n", name, help);
+    jsonw_object(&j->json);
+    jsonw_kstring(&j->json, "name", name);
+    jsonw_kstring(&j->json, "help", help);
+    jsonw_end(&j->json);
+}
+
+static void list_ops(struct slip_job *j)
+{
+    for (int i = 0; i < OP_COUNT; i++)
+        row(j, op_get((enum op_id)i)->name, op_get((enum op_id)i)->doc);
+}
+
+/* op x {each reader, each writer, ref}: a cell is the format's own name for it. */
+static void list_matrix(struct slip_job *j)
+{
+    job_say(j, "%-28s", "op");
+    for (size_t f = 0; formats[f]; f++) {
+        if (formats[f]->spell_read)
+            job_say(j, " %-28s", arena_printf(j->arena, "read %s", formats[f]->name));
+        if (formats[f]->spell_write)
+            job_say(j, " %-28s", arena_printf(j->arena, "write %s", formats[f]->name));
+    }
+    job_say(j, " ref\n");
+    for (int i = 0; i < OP_COUNT; i++) {
+        const struct op_def *d = op_get((enum op_id)i);
+
+        job_say(j, "%-28s", d->name);
+        jsonw_object(&j->json);
+        jsonw_kstring(&j->json, "op", d->name);
+        for (size_t f = 0; formats[f]; f++) {
+            const char *(*spell[])(enum op_id) = { formats[f]->spell_read,
+                                                   formats[f]->spell_write };
+            static const char *const verb[] = { "read", "write" };
+
+            for (int k = 0; k < 2; k++) {
+                const char *s = spell[k] ? spell[k]((enum op_id)i) : NULL;
+
+                if (!spell[k])
+                    continue;
+                job_say(j, " %-28s", s ? s : "-");
+                jsonw_kstring(&j->json,
+                              arena_printf(j->arena, "%s_%s", verb[k], formats[f]->name), s);
+            }
+        }
+        job_say(j, " %s\n", d->eval ? "yes" : "-");
+        jsonw_kbool(&j->json, "ref", d->eval != NULL);
+        jsonw_end(&j->json);
+    }
+}
+
+static enum status run(struct slip_job *j)
+{
+    const char *what = j->argument[0];
+
+    jsonw_array(&j->json);
+    if (strcmp(what, "ops") == 0 && job_flag(j, "matrix")) {
+        list_matrix(j);
+    } else if (strcmp(what, "ops") == 0) {
+        list_ops(j);
+    } else if (strcmp(what, "formats") == 0) {
+        for (size_t i = 0; formats[i]; i++)
+            row(j, formats[i]->name, formats[i]->help);
+    } else if (strcmp(what, "passes") == 0) {
+        for (size_t i = 0; passes[i]; i++)
+            row(j, passes[i]->name, passes[i]->help);
+    } else if (strcmp(what, "engines") == 0) {
+        for (size_t i = 0; engines[i]; i++)
+            row(j, engines[i]->name, engines[i]->help);
+    } else if (strcmp(what, "schemes") == 0) {
+        for (size_t i = 0; schemes[i]; i++)
+            row(j, schemes[i]->name, schemes[i]->help);
+    } else {
+        job_usage(j, "there is no list of \"%s\"", what);
+        diag_hint(j->diags, "lists: ops, formats, passes, engines, schemes");
+        return ERR_USAGE;
+    }
+    jsonw_end(&j->json);
+    return OK;
+}
+
+static const slip_option options[] = {
+    { "matrix", 0, false, SLIP_OPT_FLAG, NULL, NULL, NULL,
+      "ops: which format reads and writes each, and which engine runs it" },
+    { 0 },
+};
+
+const struct verb verb_list = {
+    .pub = { .name = "list",
+             .arguments = "ops|formats|passes|engines|schemes",
+             .min_arguments = 1,
+             .max_arguments = 1,
+             .summary = "list what is built in",
+             .examples = { "slipway list ops --matrix", "slipway list schemes --json" },
+             .options = options },
+    .run = run,
+};

@@ -1,0 +1,334 @@
+/* verb_verify.c - is the candidate still the reference's network? Numbers, and a verdict.
+ *
+ * The reference runs as read, on engine ref unless asked otherwise; the candidate runs on the engine
+ * that fits it, or is a folder of results written by `run` or by a device. Inputs and outputs are
+ * matched by the record an artifact carries (name and permutation), then --map, then unique name,
+ * then order.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "driver/runset.h"
+#include "format/tensor/npy.h"
+#include "verify/compare.h"
+#include "verify/labels.h"
+#include "verify/match.h"
+
+struct candidate {
+    const char *path;
+    bool folder; /* results on disk instead of a model */
+    struct runset run;
+    struct match *in, *out; /* by the candidate's inputs; by the reference's outputs */
+    struct compare *cmp;    /* by the reference's outputs */
+    int64_t agree, right;   /* same arg-max as the reference; as the label */
+};
+
+struct verification {
+    struct slip_job *job;
+    struct runset ref;
+    struct candidate *cand;
+    size_t n_cand;
+    struct samples *samples;
+    struct labels *labels; /* NULL: none */
+    int64_t ref_right;
+    struct pool *scratch;
+};
+
+static enum status open_candidate(struct verification *v, struct candidate *c)
+{
+    struct slip_job *j = v->job;
+    struct graph *ref = v->ref.graph, *g;
+    const char **maps;
+    const size_t n_maps = job_values(j, "map", &maps);
+    const struct match_options mo = { maps, n_maps };
+
+    c->cmp = ARENA_ARRAY(j->arena, struct compare, ref->n_io_out + 1);
+    c->folder = path_is_dir(c->path);
+    if (c->folder)
+        return OK;
+    TRY(job_read_model(j, c->path, &g));
+    TRY(job_need_supported(j, g));
+    TRY(match_io(j->arena, g->io_in, g->n_io_in, ref->io_in, ref->n_io_in, "input", &mo, j->diags,
+                 &c->in));
+    TRY(match_io(j->arena, ref->io_out, ref->n_io_out, g->io_out, g->n_io_out, "output", &mo,
+                 j->diags, &c->out));
+    return runset_prepare(j, g, runset_engine(j, g), NULL, &c->run);
+}
+
+/* The candidate's inputs from the reference's: permuted into the candidate's layout. */
+static enum status feed(struct verification *v, struct candidate *c)
+{
+    for (size_t i = 0; i < c->run.graph->n_io_in; i++) {
+        const struct tensor *t = &v->ref.in[c->in[i].other];
+
+        if (!match_permute(t, &c->run.graph->io_in[i], v->scratch, &c->run.in[i]))
+            return diag_error(v->job->diags, DIAG_data, WHERE_NONE,
+                              "input \"%s\" of %s cannot take the reference's data",
+                              c->run.graph->io_in[i].name, c->path);
+    }
+    return OK;
+}
+
+static enum status read_result(struct verification *v, struct candidate *c, int64_t k, size_t i,
+                               struct tensor *out)
+{
+    struct slip_job *j = v->job;
+    const struct tensor *ref = &v->ref.out[i];
+    const char *name = path_safe_name(j->arena, v->ref.graph->io_out[i].name);
+    const char *stem = arena_printf(j->arena, "%s/Result_%" PRId64 "/%s", c->path, k, name);
+    const char *npy = arena_printf(j->arena, "%s.npy", stem);
+    const char *raw = arena_printf(j->arena, "%s.raw", stem);
+    struct blob *b;
+
+    if (path_is_file(npy))
+        return npy_read(j->arena, npy, v->scratch, out, j->diags);
+    TRY(blob_map(j->arena, raw, j->diags, &b));
+    if (b->bytes != (size_t)tensor_elements(ref) * sizeof(float)) {
+        diag_error(j->diags, DIAG_data, WHERE_NONE, "%s has %zu bytes, expected %zu (float32)", raw,
+                   b->bytes, (size_t)tensor_elements(ref) * sizeof(float));
+        return ERR_INVALID;
+    }
+    tensor_shape(out, DT_f32, ref->rank, ref->dim);
+    out->data = pool_alloc(v->scratch, out->bytes + 1);
+    memcpy(out->data, b->data, b->bytes);
+    return OK;
+}
+
+static enum status compare_sample(struct verification *v, struct candidate *c, int64_t k)
+{
+    struct graph *ref = v->ref.graph;
+
+    if (!c->folder) {
+        TRY(feed(v, c));
+        if (!job_flag(v->job, "keep-state"))
+            exec_reset(c->run.plan);
+        TRY(exec_run(c->run.plan, c->run.in, c->run.out));
+    }
+    for (size_t i = 0; i < ref->n_io_out; i++) {
+        const struct tensor r = runset_real(&v->ref, i, v->scratch);
+        struct tensor t, x;
+
+        if (r.kind != TYPE_TENSOR)
+            continue;
+        if (c->folder) {
+            TRY(read_result(v, c, k, i, &x));
+        } else {
+            t = runset_real(&c->run, c->out[i].other, v->scratch);
+            if (!match_unpermute(&t, &c->run.graph->io_out[c->out[i].other], v->scratch, &x))
+                x = t;
+        }
+        if (tensor_elements(&x) != tensor_elements(&r)) {
+            diag_error(v->job->diags, DIAG_shape, WHERE_NONE,
+                       "output \"%s\" of %s has %" PRId64 " elements, the reference's has %" PRId64,
+                       ref->io_out[i].name, c->path, tensor_elements(&x), tensor_elements(&r));
+            return ERR_INVALID;
+        }
+        compare_add(&c->cmp[i], &r, &x);
+        if (i == 0) {
+            const int64_t best = compare_argmax(&x);
+
+            c->agree += best == compare_argmax(&r);
+            c->right += v->labels && labels_match(v->labels, k, best, tensor_elements(&x));
+        }
+    }
+    return OK;
+}
+
+static enum status run_all(struct verification *v)
+{
+    const int64_t n = samples_count(v->samples);
+
+    for (int64_t k = 0; k < n; k++) {
+        struct tensor first;
+
+        job_progress(v->job, "verify", (uint64_t)k, (uint64_t)n);
+        TRY(samples_load(v->samples, k, v->ref.pool, v->ref.in));
+        if (!job_flag(v->job, "keep-state"))
+            exec_reset(v->ref.plan);
+        TRY(exec_run(v->ref.plan, v->ref.in, v->ref.out));
+        first = v->ref.out[0];
+        if (v->labels && v->ref.graph->n_io_out > 0)
+            v->ref_right += labels_match(v->labels, k, compare_argmax(&first),
+                                         tensor_elements(&first));
+        for (size_t c = 0; c < v->n_cand; c++)
+            TRY(compare_sample(v, &v->cand[c], k));
+        pool_reset(v->scratch);
+        pool_reset(v->ref.pool);
+    }
+    job_progress(v->job, "verify", (uint64_t)n, (uint64_t)n);
+    return OK;
+}
+
+static bool within(struct verification *v, const char *name, const struct compare *c)
+{
+    struct slip_job *j = v->job;
+    const double corr = compare_correlation(c), sqnr = compare_sqnr(c);
+    bool good = c->n_unequal_nan == 0;
+
+    if (!good)
+        diag_error(j->diags, DIAG_verify, WHERE_NONE,
+                   "output \"%s\": %" PRId64 " elements are NaN or infinite on one side only", name,
+                   c->n_unequal_nan);
+    if (job_has(j, "min-correlation") && !(corr >= job_float(j, "min-correlation", 0))) {
+        diag_error(j->diags, DIAG_verify, WHERE_NONE,
+                   "output \"%s\": correlation %.6f is below %s", name, corr,
+                   job_string(j, "min-correlation"));
+        good = false;
+    }
+    if (job_has(j, "min-sqnr") && !(sqnr >= job_float(j, "min-sqnr", 0))) {
+        diag_error(j->diags, DIAG_verify, WHERE_NONE, "output \"%s\": SQNR %.2f dB is below %s",
+                   name, sqnr, job_string(j, "min-sqnr"));
+        good = false;
+    }
+    if (job_has(j, "max-abs") && !(c->max_ad <= job_float(j, "max-abs", 0))) {
+        diag_error(j->diags, DIAG_verify, WHERE_NONE, "output \"%s\": max |d| %.6g is above %s",
+                   name, c->max_ad, job_string(j, "max-abs"));
+        good = false;
+    }
+    return good;
+}
+
+static void report_output(struct verification *v, const char *name, const struct compare *c)
+{
+    struct slip_job *j = v->job;
+    struct jsonw *w = &j->json;
+
+    job_say(j, "  %-24s correlation %.6f  SQNR %7.2f dB  max |d| %.4g  mean |d| %.4g\n", name,
+            compare_correlation(c), compare_sqnr(c), c->max_ad, compare_mean_abs(c));
+    jsonw_object(w);
+    jsonw_kstring(w, "output", name);
+    jsonw_kint(w, "elements", c->n);
+    jsonw_kdouble(w, "correlation", compare_correlation(c));
+    jsonw_kdouble(w, "cosine", compare_cosine(c));
+    jsonw_kdouble(w, "sqnr_db", compare_sqnr(c)); /* null when equal to the bit */
+    jsonw_kdouble(w, "max_abs", c->max_ad);
+    jsonw_kdouble(w, "mean_abs", compare_mean_abs(c));
+    jsonw_kdouble(w, "reference_min", c->min_r);
+    jsonw_kdouble(w, "reference_max", c->max_r);
+    jsonw_kint(w, "unequal_nan", c->n_unequal_nan);
+    jsonw_end(w);
+}
+
+static void report_top1(struct verification *v, const struct candidate *c)
+{
+    struct slip_job *j = v->job;
+    const double n = (double)samples_count(v->samples);
+
+    job_say(j, "  same arg-max as the reference: %.2f %%", 100 * (double)c->agree / n);
+    jsonw_kdouble(&j->json, "argmax_agreement", (double)c->agree / n);
+    if (v->labels) {
+        job_say(j, "; top-1 %.2f %%, reference %.2f %%", 100 * (double)c->right / n,
+                100 * (double)v->ref_right / n);
+        jsonw_kdouble(&j->json, "top1", (double)c->right / n);
+        jsonw_kdouble(&j->json, "reference_top1", (double)v->ref_right / n);
+    }
+    job_say(j, "\n");
+}
+
+static enum status report(struct verification *v)
+{
+    struct slip_job *j = v->job;
+    struct jsonw *w = &j->json;
+    const struct graph *ref = v->ref.graph;
+    bool good = true;
+
+    jsonw_object(w);
+    jsonw_kstring(w, "reference", j->argument[0]);
+    jsonw_kstring(w, "reference_engine", v->ref.plan->engine->name);
+    jsonw_kint(w, "samples", samples_count(v->samples));
+    jsonw_key(w, "candidates");
+    jsonw_array(w);
+    for (size_t k = 0; k < v->n_cand; k++) {
+        const struct candidate *c = &v->cand[k];
+        const char *engine = c->folder ? "results" : c->run.plan->engine->name;
+        bool all = true;
+
+        job_say(j, "%s (%s) against %s (%s), %" PRId64 " samples\n", c->path, engine,
+                j->argument[0], v->ref.plan->engine->name, samples_count(v->samples));
+        jsonw_object(w);
+        jsonw_kstring(w, "candidate", c->path);
+        jsonw_kstring(w, "engine", engine);
+        jsonw_key(w, "outputs");
+        jsonw_array(w);
+        for (size_t i = 0; i < ref->n_io_out; i++) {
+            const char *name = ref->io_out[i].name ? ref->io_out[i].name : "";
+
+            if (ref->io_out[i].type.kind != TYPE_TENSOR)
+                continue;
+            report_output(v, name, &c->cmp[i]);
+            all &= within(v, name, &c->cmp[i]);
+        }
+        jsonw_end(w);
+        if (v->labels || job_string(j, "metric"))
+            report_top1(v, c);
+        jsonw_kbool(w, "within_bounds", all);
+        jsonw_end(w);
+        job_say(j, "  %s\n", all ? "verified: within the bounds given" : "NOT within the bounds");
+        good &= all;
+    }
+    jsonw_end(w);
+    jsonw_end(w);
+    job_say(j, "correlation: Pearson; SQNR = 10 log10(sum r^2 / sum (r-c)^2); d = r - c, over all "
+               "elements of all samples\n");
+    return good ? OK : ERR_VERIFY;
+}
+
+static enum status run(struct slip_job *j)
+{
+    struct verification v = { .job = j, .n_cand = j->n_arguments - 1 };
+    const char *engine = job_string(j, "reference-engine");
+    struct graph *g;
+
+    v.scratch = pool_new(j->arena);
+    TRY(job_read_model(j, j->argument[0], &g));
+    TRY(job_need_supported(j, g));
+    TRY(runset_samples(j, g, job_string(j, "inputs"), &v.samples));
+    if (samples_count(v.samples) == 0)
+        return job_usage(j, "there are no samples to compare on");
+    TRY(runset_prepare(j, g, engine ? engine : "ref", NULL, &v.ref));
+    if (job_has(j, "labels"))
+        TRY(labels_read(j->arena, job_string(j, "labels"), v.samples, j->diags, &v.labels));
+    v.cand = ARENA_ARRAY(j->arena, struct candidate, v.n_cand);
+    for (size_t c = 0; c < v.n_cand; c++) {
+        v.cand[c].path = j->argument[c + 1];
+        TRY(open_candidate(&v, &v.cand[c]));
+    }
+    TRY(run_all(&v));
+    return report(&v);
+}
+
+/* clang-format off */
+static const slip_option options[] = {
+    { "inputs",  'i', false, SLIP_OPT_PATH,   "DATA",   NULL, NULL, "input data: folder, input_list.txt, data.yaml, test_data_set, random:SEED:N" },
+    { "input",   0,   true,  SLIP_OPT_STRING, "X=FILE", NULL, NULL, "one file for input X of the reference" },
+    { "min-correlation", 0, false, SLIP_OPT_FLOAT, "R", NULL, NULL, "fail when an output correlates less" },
+    { "min-sqnr", 0,  false, SLIP_OPT_FLOAT,  "DB",     NULL, NULL, "fail when an output's SQNR is lower" },
+    { "max-abs", 0,   false, SLIP_OPT_FLOAT,  "X",      NULL, NULL, "fail when an element differs more" },
+    { "labels",  0,   false, SLIP_OPT_PATH,   "F.csv",  NULL, NULL, "labels by file name: file,class" },
+    { "metric",  0,   false, SLIP_OPT_ENUM,   NULL,     "top1", NULL, "also compare the largest output's index" },
+    { "map",     0,   true,  SLIP_OPT_STRING, "A=B",    NULL, NULL, "tensor A of the reference is B of the candidate" },
+    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "engine for the candidate (default: by the model)" },
+    { "reference-engine", 0, false, SLIP_OPT_STRING, "E", NULL, "ref", "engine for the reference" },
+    { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,   NULL, NULL, ".raw files hold the inputs' own type, not float32" },
+    { "keep-state", 0, false, SLIP_OPT_FLAG,  NULL,     NULL, NULL, "do not reset the models' state between samples" },
+    { "shape",   's', true,  SLIP_OPT_STRING, "X=DIMS", NULL, NULL, "size of an input: X=1,3,224,224" },
+    { 0 },
+};
+/* clang-format on */
+
+const struct verb verb_verify = {
+    .pub = { .name = "verify",
+             .arguments = "REFERENCE CANDIDATE...",
+             .min_arguments = 2,
+             .max_arguments = -1,
+             .summary = "compare models or results with the original, on data",
+             .details = "The reference runs as read. A candidate is a model file, or a folder of results\n"
+                        "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device.",
+             .examples = { "slipway verify model.onnx model.tflite --inputs pictures/ --min-sqnr 20",
+                           "slipway verify model.onnx results/ --inputs input_list.txt --json" },
+             .options = options },
+    .run = run,
+};

@@ -1,0 +1,135 @@
+/* match.c - matching inputs and outputs of an original and an artifact. */
+#include "verify/match.h"
+
+#include <string.h>
+
+static const char *name_of(const struct io *io)
+{
+    return io->name ? io->name : "";
+}
+
+static size_t by_name(const struct io *have, size_t n, const char *name, size_t *found)
+{
+    size_t hits = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name_of(&have[i]), name) == 0) {
+            *found = i;
+            hits++;
+        }
+    return hits;
+}
+
+static const char *mapped(const struct match_options *o, struct arena *a, const char *name)
+{
+    for (size_t k = 0; k < o->n_map; k++) {
+        const char *eq = strrchr(o->map[k], '=');
+
+        if (!eq)
+            continue;
+        if ((size_t)(eq - o->map[k]) == strlen(name) &&
+            strncmp(o->map[k], name, strlen(name)) == 0)
+            return eq + 1;
+        if (strcmp(eq + 1, name) == 0)
+            return arena_strn(a, o->map[k], (size_t)(eq - o->map[k]));
+    }
+    return NULL;
+}
+
+static enum status ambiguous(struct arena *a, const struct io *have, size_t n, const char *what,
+                             const char *name, struct diags *ds)
+{
+    struct str list;
+
+    str_init(&list, a);
+    for (size_t i = 0; i < n; i++)
+        str_addf(&list, "%s\"%s\"", i ? ", " : "", name_of(&have[i]));
+    diag_error(ds, DIAG_verify, WHERE_NONE, "%s \"%s\" is not clearly one of %s", what, name,
+               str_text(&list));
+    diag_hint(ds, "say which with --map %s=NAME", name);
+    return ERR_INVALID;
+}
+
+enum status match_io(struct arena *a, const struct io *want, size_t n_want, const struct io *have,
+                     size_t n_have, const char *what, const struct match_options *o,
+                     struct diags *ds, struct match **out)
+{
+    bool *taken = ARENA_ARRAY(a, bool, n_have + 1);
+
+    *out = ARENA_ARRAY(a, struct match, n_want + 1);
+    for (size_t i = 0; i < n_want; i++) {
+        const char *name = name_of(&want[i]);
+        const char *map = mapped(o, a, name);
+        size_t k = 0;
+        const size_t hits = by_name(have, n_have, map ? map : name, &k);
+
+        if (hits != 1) {
+            if (map || n_want != n_have || i >= n_have || taken[i])
+                return ambiguous(a, have, n_have, what, name, ds);
+            k = i; /* same count: by order */
+        }
+        if (taken[k])
+            return ambiguous(a, have, n_have, what, name, ds);
+        taken[k] = true;
+        (*out)[i].other = k;
+    }
+    return OK;
+}
+
+/* out dim d is t's dim perm[d] */
+static void permute(const struct tensor *t, const uint8_t *perm, struct pool *pool,
+                    struct tensor *out)
+{
+    const int64_t n = tensor_elements(t);
+    int64_t dim[MAX_RANK], stride[MAX_RANK], step[MAX_RANK], at[MAX_RANK] = { 0 }, from = 0;
+    const size_t size = n ? t->bytes / (size_t)n : 1;
+
+    for (int d = t->rank - 1; d >= 0; d--)
+        stride[d] = d == t->rank - 1 ? 1 : stride[d + 1] * t->dim[d + 1];
+    for (int d = 0; d < t->rank; d++) {
+        dim[d] = t->dim[perm[d]];
+        step[d] = stride[perm[d]];
+    }
+    *out = *t;
+    tensor_shape(out, t->dtype, t->rank, dim);
+    out->data = pool_alloc(pool, out->bytes + 1);
+    for (int64_t i = 0; i < n; i++) {
+        memcpy((char *)out->data + (size_t)i * size, (const char *)t->data + (size_t)from * size,
+               size);
+        for (int d = t->rank - 1; d >= 0; d--) {
+            from += step[d];
+            if (++at[d] < dim[d])
+                break;
+            from -= step[d] * dim[d];
+            at[d] = 0;
+        }
+    }
+}
+
+bool match_permute(const struct tensor *t, const struct io *artifact, struct pool *pool,
+                   struct tensor *out)
+{
+    *out = *t;
+    if (artifact->perm_rank == 0)
+        return true;
+    if (artifact->perm_rank != t->rank)
+        return false;
+    permute(t, artifact->perm, pool, out);
+    return true;
+}
+
+bool match_unpermute(const struct tensor *t, const struct io *artifact, struct pool *pool,
+                     struct tensor *out)
+{
+    uint8_t inverse[MAX_RANK];
+
+    *out = *t;
+    if (artifact->perm_rank == 0)
+        return true;
+    if (artifact->perm_rank != t->rank)
+        return false;
+    for (int d = 0; d < t->rank; d++)
+        inverse[artifact->perm[d]] = (uint8_t)d;
+    permute(t, inverse, pool, out);
+    return true;
+}
