@@ -186,8 +186,8 @@ static enum status set_option(void *arg)
     TRY(check_value(j, o, value));
     if (o->kind == SLIP_OPT_PATH)
         value = path_expand(j->arena, value);
-    j->given = arena_grow(j->arena, j->given, j->n_given, j->n_given + 1, &j->cap_given,
-                          sizeof *j->given);
+    j->given =
+        arena_grow(j->arena, j->given, j->n_given, j->n_given + 1, &j->cap_given, sizeof *j->given);
     j->given[j->n_given++] = (struct given){ o, value };
     return OK;
 }
@@ -206,8 +206,9 @@ static enum status run(void *arg)
 
     if ((int)j->n_arguments < v->min_arguments ||
         (v->max_arguments >= 0 && (int)j->n_arguments > v->max_arguments)) {
-        job_usage(j, "%s", j->n_arguments < (size_t)v->min_arguments ? "something is missing"
-                                                                     : "too many arguments");
+        job_usage(j, "%s",
+                  j->n_arguments < (size_t)v->min_arguments ? "something is missing"
+                                                            : "too many arguments");
         diag_hint(j->diags, "use: slipway %s %s [options]", v->name, v->arguments);
         return ERR_USAGE;
     }

@@ -351,10 +351,9 @@ static enum status run_model(void *arg)
 
 slip_status slip_runner_run(slip_runner *r, const slip_tensor *inputs, slip_tensor *outputs)
 {
-    struct model_call c = { .session = r->model->session,
-                            .runner = r,
-                            .in = inputs,
-                            .out = outputs };
+    struct model_call c = {
+        .session = r->model->session, .runner = r, .in = inputs, .out = outputs
+    };
 
     return session_call(c.session, run_model, &c);
 }

@@ -24,7 +24,8 @@ const struct verb verb_convert = {
              .max_arguments = 1,
              .summary = "convert a model to another format, simplified, optionally quantised",
              .examples = { "slipway convert model.onnx -o model.tflite --io-layout nhwc",
-                           "slipway convert model.onnx -o model.tflite --quantize int8 --calib pictures/" },
+                           "slipway convert model.onnx -o model.tflite --quantize int8 --calib "
+                           "pictures/" },
              .options = options },
     .run = run,
 };

@@ -51,8 +51,8 @@ static void list_matrix(struct slip_job *j)
                 if (!spell[k])
                     continue;
                 job_say(j, " %-28s", s ? s : "-");
-                jsonw_kstring(&j->json,
-                              arena_printf(j->arena, "%s_%s", verb[k], formats[f]->name), s);
+                jsonw_kstring(&j->json, arena_printf(j->arena, "%s_%s", verb[k], formats[f]->name),
+                              s);
             }
         }
         job_say(j, " %s\n", d->eval ? "yes" : "-");

@@ -27,9 +27,11 @@ const struct verb verb_merge_stats = {
              .arguments = "FILE... -o OUT",
              .min_arguments = 1,
              .max_arguments = -1,
-             .summary = "join the statistics of calibration shards, as if one process had made them",
+             .summary =
+                 "join the statistics of calibration shards, as if one process had made them",
              .examples = { "slipway merge-stats s0 s1 s2 -o all.stats",
-                           "slipway quantize model.onnx -o q.onnx --scheme int8 --stats all.stats" },
+                           "slipway quantize model.onnx -o q.onnx --scheme int8 --stats "
+                           "all.stats" },
              .options = options },
     .run = run,
 };

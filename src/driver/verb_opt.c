@@ -71,7 +71,8 @@ const struct verb verb_opt = {
              .max_arguments = 1,
              .summary = "run passes on a model and show the graph",
              .examples = { "slipway opt model.onnx --passes canon",
-                           "slipway opt model.slip -p canon,fuse-bn --print-after all -o out.slip" },
+                           "slipway opt model.slip -p canon,fuse-bn --print-after all -o "
+                           "out.slip" },
              .options = options },
     .run = run,
 };

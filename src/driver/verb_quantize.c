@@ -30,7 +30,8 @@ const struct verb verb_quantize = {
              .max_arguments = 1,
              .summary = "quantise a model on calibration data",
              .examples = { "slipway quantize model.onnx -o q.onnx --scheme int8 --calib pictures/",
-                           "slipway quantize model.onnx --scheme int8 --calib data/ --shard 0/3 --stats s0" },
+                           "slipway quantize model.onnx --scheme int8 --calib data/ --shard 0/3 "
+                           "--stats s0" },
              .options = options },
     .run = run,
 };

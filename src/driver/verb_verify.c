@@ -151,8 +151,8 @@ static enum status run_all(struct verification *v)
         TRY(exec_run(v->ref.plan, v->ref.in, v->ref.out));
         first = v->ref.out[0];
         if (v->labels && v->ref.graph->n_io_out > 0)
-            v->ref_right += labels_match(v->labels, k, compare_argmax(&first),
-                                         tensor_elements(&first));
+            v->ref_right +=
+                labels_match(v->labels, k, compare_argmax(&first), tensor_elements(&first));
         for (size_t c = 0; c < v->n_cand; c++)
             TRY(compare_sample(v, &v->cand[c], k));
         pool_reset(v->scratch);
@@ -173,9 +173,8 @@ static bool within(struct verification *v, const char *name, const struct compar
                    "output \"%s\": %" PRId64 " elements are NaN or infinite on one side only", name,
                    c->n_unequal_nan);
     if (job_has(j, "min-correlation") && !(corr >= job_float(j, "min-correlation", 0))) {
-        diag_error(j->diags, DIAG_verify, WHERE_NONE,
-                   "output \"%s\": correlation %.6f is below %s", name, corr,
-                   job_string(j, "min-correlation"));
+        diag_error(j->diags, DIAG_verify, WHERE_NONE, "output \"%s\": correlation %.6f is below %s",
+                   name, corr, job_string(j, "min-correlation"));
         good = false;
     }
     if (job_has(j, "min-sqnr") && !(sqnr >= job_float(j, "min-sqnr", 0))) {
@@ -325,9 +324,11 @@ const struct verb verb_verify = {
              .min_arguments = 2,
              .max_arguments = -1,
              .summary = "compare models or results with the original, on data",
-             .details = "The reference runs as read. A candidate is a model file, or a folder of results\n"
-                        "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device.",
-             .examples = { "slipway verify model.onnx model.tflite --inputs pictures/ --min-sqnr 20",
+             .details =
+                 "The reference runs as read. A candidate is a model file, or a folder of results\n"
+                 "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device.",
+             .examples = { "slipway verify model.onnx model.tflite --inputs pictures/ --min-sqnr "
+                           "20",
                            "slipway verify model.onnx results/ --inputs input_list.txt --json" },
              .options = options },
     .run = run,

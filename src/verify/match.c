@@ -27,8 +27,7 @@ static const char *mapped(const struct match_options *o, struct arena *a, const 
 
         if (!eq)
             continue;
-        if ((size_t)(eq - o->map[k]) == strlen(name) &&
-            strncmp(o->map[k], name, strlen(name)) == 0)
+        if ((size_t)(eq - o->map[k]) == strlen(name) && strncmp(o->map[k], name, strlen(name)) == 0)
             return eq + 1;
         if (strcmp(eq + 1, name) == 0)
             return arena_strn(a, o->map[k], (size_t)(eq - o->map[k]));
