@@ -111,7 +111,9 @@ static enum status infer_now(struct graph *g, struct eval *e, struct eval_types 
     }
     for (int j = 0; j < ny; j++)
         t->y[j] = type_unknown(DT_NONE);
-    return e->def->infer ? e->def->infer(&in) : OK;
+    const enum status st = e->def->infer ? e->def->infer(&in) : OK;
+    infer_end(&in);
+    return st;
 }
 
 /* Allocate what inference could say in full; the kernel does the rest. */

@@ -58,6 +58,13 @@ void graph_scratch_end(const struct graph *g)
     free_held(g->scratch);
 }
 
+struct pool *graph_pool(struct graph *g)
+{
+    if (!g->pool)
+        g->pool = pool_new(g->arena);
+    return g->pool;
+}
+
 /* Room for element i of a segmented array; segments never move. */
 static void *segment(struct graph *g, void ***seg, size_t *cap, uint32_t i, size_t size)
 {

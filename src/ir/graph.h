@@ -191,6 +191,7 @@ struct graph {
     struct arena *arena;
     struct arena **held; /* frees the graph with its diags when graph_free() is not reached */
     struct arena **scratch;
+    struct pool *pool;   /* short-lived blocks of inference, made when first needed */
     struct spill *spill; /* made when first needed */
     struct blob *kept;   /* the blob kept alive last */
     struct diags *diags;

@@ -29,6 +29,8 @@ void graph_unlink_use(struct use *u);
 struct arena *graph_scratch_begin(const struct graph *g);
 void graph_scratch_end(const struct graph *g);
 
+struct pool *graph_pool(struct graph *g);
+
 /* Append to the tables of a clone, numbers unchanged. */
 void graph_copy_symbol(struct graph *g, const struct symbol *s);
 void graph_copy_origin(struct graph *g, const struct origin *o);

@@ -141,8 +141,9 @@ struct infer {
     const struct known **yk;
     struct where at;
     struct diags *diags;
-    /* regions' output types, for ops with regions: inferred by the caller */
-    const struct node *node; /* NULL at run time of region-free ops */
+    /* for ops with regions, see infer_region(); NULL at run time of region-free ops */
+    const struct node *node;
+    void *scratch; /* what infer_known() made: infer_end() frees it */
 };
 
 /* -- reference kernels ------------------------------------------------------------------------ */
@@ -224,13 +225,25 @@ enum status infer_same_as_first(struct infer *in); /* y[0] = x[0] */
 /* Integers of operand j: constants from data or known. false: not (all) constant. */
 bool infer_ints(struct infer *in, int j, int64_t *out, int max, int *n);
 /* Known elements of operand j, symbols allowed; NULL: not known. */
-const struct known *infer_known(struct infer *in, int j);
+const struct known *infer_known(struct infer *in, int j); /* until the inference ends */
 void infer_set_known(struct infer *in, int j, int64_t n, const dim_t *v);
 dim_t infer_dim_op(struct infer *in, char op, dim_t a, dim_t b); /* unknown on overflow */
 /* Two dims that must be equal: the more exact one, or an error. */
 enum status infer_same_dim(struct infer *in, int operand, int axis, dim_t a, dim_t b, dim_t *out);
 
+/* Regions of in->node: give the inputs their types (types[i].dtype == DT_NONE: as it is) and known
+ * values (NULL: none), and infer the nodes. At run time it does nothing. */
+enum status infer_region(struct infer *in, int index, const struct type *types,
+                         const struct known *const *known, int n);
+/* What a region yields: only the count is known at run time, the types are then unknown. */
+int infer_region_outputs(const struct infer *in, int index);
+struct type infer_region_output(const struct infer *in, int index, int j);
+/* Who fills a struct infer calls this last. */
+void infer_end(struct infer *in);
+
 /* -- whole-graph inference ---------------------------------------------------------------------- */
+/* Arity, required operands and operand types of one node: what every op's infer may rely on. */
+enum status op_check_operands(const struct graph *g, node_id n);
 /* Types and known values of every value, in order; regions included. Run again after a rewrite with
  * graph_infer_node. Errors name the node. */
 enum status graph_infer(struct graph *g);

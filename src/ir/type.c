@@ -125,6 +125,20 @@ bool type_same_dims(const struct type *a, const struct type *b)
     return true;
 }
 
+struct type type_merge(const struct type *a, const struct type *b)
+{
+    struct type t = *a;
+
+    if (a->dtype != b->dtype || a->kind != b->kind)
+        return type_unknown(DT_NONE);
+    if (a->rank != b->rank)
+        t.rank = RANK_UNKNOWN;
+    for (int d = 0; d < t.rank; d++)
+        if (a->dim[d] != b->dim[d])
+            t.dim[d] = DIM_UNKNOWN;
+    return t;
+}
+
 int64_t dims_product(const dim_t *dims, int from, int to)
 {
     int64_t n = 1;

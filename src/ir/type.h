@@ -66,6 +66,8 @@ bool type_is_static(const struct type *t); /* rank and every dim constant */
 /* Number of elements; -1 when not static. A static type always fits int64 (checked when made). */
 int64_t type_elements(const struct type *t);
 bool type_same_dims(const struct type *a, const struct type *b);
+/* What holds of both: dims that differ become unknown, as do dtype and kind. */
+struct type type_merge(const struct type *a, const struct type *b);
 /* product of constant dims [from, to) */
 int64_t dims_product(const dim_t *dims, int from, int to);
 bool dims_mul_checked(const dim_t *dims, int rank, int64_t *out); /* false: overflow or negative */
