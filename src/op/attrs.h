@@ -119,7 +119,7 @@ struct flatten_attrs {
     int64_t axis;
 };
 struct shape_attrs {
-    int64_t start, end; /* end: INT64_MAX when absent */
+    int64_t start, end; /* end: MAX_RANK when absent */
     int64_t out_dtype;  /* ours: i64 or i32 */
 };
 struct split_attrs { /* split: input split? */
@@ -164,6 +164,49 @@ struct fill_attrs { /* constant_of_shape: input; value is an encoded scalar */
     int64_t dtype;
     double value;  /* floats; integers up to 2^53 */
     int64_t ivalue; /* integers */
+};
+struct mod_attrs {
+    int64_t fmod;
+};
+struct shift_attrs { /* bit_shift */
+    int64_t direction; /* LEFT RIGHT */
+};
+struct isinf_attrs {
+    int64_t detect_negative, detect_positive;
+};
+struct unique_attrs {
+    int64_t axis, has_axis, sorted;
+};
+struct tensor_scatter_attrs {
+    int64_t axis, mode; /* linear circular */
+};
+struct eye_attrs {
+    int64_t dtype, k;
+};
+struct axes_attrs { /* center_crop_pad */
+    struct ints axes;
+};
+struct reverse_sequence_attrs {
+    int64_t batch_axis, time_axis;
+};
+struct range_attrs {
+    int64_t stash_type;
+};
+struct dropout_attrs {
+    int64_t seed;
+};
+struct random_attrs { /* random_normal, random_uniform and their _like, bernoulli, multinomial */
+    int64_t dtype, sample_size;
+    double mean, scale, low, high, seed;
+    int64_t has_seed; /* ours: no seed means 0 */
+    struct ints shape;
+};
+struct sequence_attrs { /* sequence_empty dtype; concat_from_sequence, split_to_sequence */
+    int64_t dtype, axis, new_axis, keepdims;
+};
+struct optional_attrs { /* optional without an operand: the type it is empty of */
+    int64_t dtype;
+    int64_t sequence; /* an optional sequence */
 };
 
 #endif
