@@ -23,7 +23,10 @@ enum auto_pad { PAD_NOTSET, PAD_SAME_UPPER, PAD_SAME_LOWER, PAD_VALID };
 struct foreign_attrs {
     const char *domain, *op_type;
     int64_t version;
-    struct { const uint8_t *v; size_t n; } raw; /* attr_blob: the attributes as the source had them */
+    struct {
+        const uint8_t *v;
+        size_t n;
+    } raw; /* attr_blob: the attributes as the source had them */
 };
 
 /* conv: X W B?; conv_transpose: X W B?; conv_integer: x w x_zero_point? w_zero_point? */
@@ -60,7 +63,7 @@ struct lrn_attrs {
     int64_t size;
     double alpha, beta, bias;
 };
-struct resize_attrs { /* resize: X roi? scales? sizes? */
+struct resize_attrs {                       /* resize: X roi? scales? sizes? */
     int64_t mode;                           /* nearest linear cubic */
     int64_t coordinate_transformation_mode; /* half_pixel half_pixel_symmetric pytorch_half_pixel
                                                align_corners asymmetric tf_crop_and_resize
@@ -87,7 +90,7 @@ struct fully_connected_attrs {
     int64_t asymmetric_quantize_inputs; /* hybrid execution, TFLite */
 };
 struct binary_attrs { /* add sub mul div ... */
-    int64_t act; /* ours */
+    int64_t act;      /* ours */
 };
 struct axis_attrs { /* softmax log_softmax hardmax concat gather ... : axis */
     int64_t axis;
@@ -126,9 +129,10 @@ struct split_attrs { /* split: input split? */
     int64_t axis, num_outputs;
 };
 struct pad_attrs { /* pad: data pads constant_value? axes? */
-    int64_t mode;      /* constant reflect edge wrap; ours, TFLite's: symmetric */
+    int64_t mode;  /* constant reflect edge wrap; ours, TFLite's: symmetric */
 };
-struct gather_attrs { /* gather, gather_elements, gather_nd, scatter_elements, scatter_nd, compress */
+struct
+    gather_attrs { /* gather, gather_elements, gather_nd, scatter_elements, scatter_nd, compress */
     int64_t axis, batch_dims;
     int64_t reduction; /* none add mul max min */
     int64_t has_axis;  /* ours: compress, unique without an axis work on the flat tensor */
@@ -147,7 +151,7 @@ struct cum_attrs {
 struct quantize_attrs { /* quantize_linear, dequantize_linear, dynamic_quantize_linear */
     int64_t axis, block_size, output_dtype, saturate, precision;
 };
-struct rnn_attrs { /* rnn lstm gru; operands as ONNX */
+struct rnn_attrs {     /* rnn lstm gru; operands as ONNX */
     int64_t direction; /* forward reverse bidirectional */
     int64_t hidden_size, layout, input_forget, linear_before_reset;
     double clip; /* 0: none */
@@ -162,13 +166,13 @@ struct trilu_attrs {
 };
 struct fill_attrs { /* constant_of_shape: input; value is an encoded scalar */
     int64_t dtype;
-    double value;  /* floats; integers up to 2^53 */
+    double value;   /* floats; integers up to 2^53 */
     int64_t ivalue; /* integers */
 };
 struct mod_attrs {
     int64_t fmod;
 };
-struct shift_attrs { /* bit_shift */
+struct shift_attrs {   /* bit_shift */
     int64_t direction; /* LEFT RIGHT */
 };
 struct isinf_attrs {

@@ -11,10 +11,10 @@
 typedef void binary_fn(const union chunk *a, const union chunk *b, union chunk *y, int64_t n,
                        const void *attrs);
 struct binary_kernel {
-    binary_fn *fn[3];   /* by enum elem_class of the operands; NULL: not taken */
-    bool test;          /* the result is bool: fn writes y->u */
-    bool act;           /* the attributes are struct binary_attrs */
-    char known;         /* known_op()'s name of it, 0: none */
+    binary_fn *fn[3]; /* by enum elem_class of the operands; NULL: not taken */
+    bool test;        /* the result is bool: fn writes y->u */
+    bool act;         /* the attributes are struct binary_attrs */
+    char known;       /* known_op()'s name of it, 0: none */
 };
 
 enum status binary_run(struct eval *e, const struct binary_kernel *k);

@@ -6,15 +6,31 @@
 #include "op/attrs.h"
 
 /* Operand and result rows of a definition, with their count. */
-#define OP_ROWS(...) (const struct operand_def[]){ __VA_ARGS__ }
+#define OP_ROWS(...)                                                                               \
+    (const struct operand_def[])                                                                   \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define OP_N_ROWS(...) (sizeof(OP_ROWS(__VA_ARGS__)) / sizeof(struct operand_def))
 #define OP_IN(...) .in = OP_ROWS(__VA_ARGS__), .n_in_defs = OP_N_ROWS(__VA_ARGS__)
 #define OP_OUT(...) .out = OP_ROWS(__VA_ARGS__), .n_out_defs = OP_N_ROWS(__VA_ARGS__)
 /* One row: any, may be absent, dtype of operand 0, both. */
-#define R_(n, m) { .name = (n), .dtypes = (m) }
-#define R_OPT(n, m) { .name = (n), .dtypes = (m), .optional = true }
-#define R_SAME(n, m) { .name = (n), .dtypes = (m), .same = true }
-#define R_OPT_SAME(n, m) { .name = (n), .dtypes = (m), .optional = true, .same = true }
+#define R_(n, m)                                                                                   \
+    {                                                                                              \
+        .name = (n), .dtypes = (m)                                                                 \
+    }
+#define R_OPT(n, m)                                                                                \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .optional = true                                               \
+    }
+#define R_SAME(n, m)                                                                               \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .same = true                                                   \
+    }
+#define R_OPT_SAME(n, m)                                                                           \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .optional = true, .same = true                                 \
+    }
 
 #define DTM_SIGNED (DTM(i8) | DTM(i16) | DTM(i32) | DTM(i64))
 #define DTM_UNSIGNED (DTM(u8) | DTM(u16) | DTM(u32) | DTM(u64))

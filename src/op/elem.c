@@ -129,8 +129,7 @@ void elems_store(struct tensor *t, int64_t first, int64_t n, enum elem_class c,
         store_ints(t, first, n, in);
 }
 
-void elems_fill(const struct tensor *t, int64_t at, int64_t n, enum elem_class c,
-                union chunk *out)
+void elems_fill(const struct tensor *t, int64_t at, int64_t n, enum elem_class c, union chunk *out)
 {
     elems_load(t, at, 1, c, out);
     for (int64_t k = 1; k < n; k++)
@@ -181,7 +180,8 @@ void bcast_init(struct bcast *b, int n, const struct tensor *const *x, const str
         if (y->dim[d] == 1)
             continue;
         int at = b->rank;
-        if (b->rank > 0 && joins(b, b->rank - 1, (const int64_t (*)[MAX_RANK])stride, d, y->dim[d])) {
+        if (b->rank > 0 &&
+            joins(b, b->rank - 1, (const int64_t(*)[MAX_RANK])stride, d, y->dim[d])) {
             at = b->rank - 1;
             b->dim[at] *= y->dim[d];
         } else {

@@ -25,8 +25,7 @@ void elems_load(const struct tensor *t, int64_t first, int64_t n, enum elem_clas
 void elems_store(struct tensor *t, int64_t first, int64_t n, enum elem_class c,
                  const union chunk *in);
 /* n copies of the element at `at` */
-void elems_fill(const struct tensor *t, int64_t at, int64_t n, enum elem_class c,
-                union chunk *out);
+void elems_fill(const struct tensor *t, int64_t at, int64_t n, enum elem_class c, union chunk *out);
 /* Bytes of one element: 8 for strings (a pointer); at least 1. */
 size_t elem_bytes(enum dtype dt);
 /* Threads may not share a byte: tensors of sub-byte elements are worked on by one. */

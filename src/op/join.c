@@ -130,8 +130,8 @@ static enum status split_sizes(struct infer *in, dim_t whole, dim_t *size, int m
         for (int j = n < 0 ? 0 : n; j < in->ny; j++)
             size[j] = DIM_UNKNOWN;
         if (n == in->ny && sum >= 0 && whole >= 0 && sum != whole)
-            return infer_error(in, DIAG_shape, 1, "sizes add up to %" PRId64 ", the dim is %" PRId64,
-                               sum, whole);
+            return infer_error(in, DIAG_shape, 1,
+                               "sizes add up to %" PRId64 ", the dim is %" PRId64, sum, whole);
         return OK;
     }
     if (at->num_outputs && at->num_outputs != in->ny)

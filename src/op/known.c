@@ -76,11 +76,19 @@ bool known_not_negative(const struct graph *g, dim_t k)
 static bool checked(char op, int64_t a, int64_t b, int64_t *r)
 {
     switch (op) {
-    case '+': return !__builtin_add_overflow(a, b, r);
-    case '-': return !__builtin_sub_overflow(a, b, r);
-    case '*': return !__builtin_mul_overflow(a, b, r);
+    case '+':
+        return !__builtin_add_overflow(a, b, r);
+    case '-':
+        return !__builtin_sub_overflow(a, b, r);
+    case '*':
+        return !__builtin_mul_overflow(a, b, r);
     case '/':
         if (b == 0 || (a == INT64_MIN && b == -1))
+            return false;
+        *r = a / b;
+        return true;
+    case 'c': /* upwards; a is not below zero where it is used */
+        if (a < 0 || b <= 0 || __builtin_add_overflow(a, b - 1, &a))
             return false;
         *r = a / b;
         return true;
@@ -91,18 +99,41 @@ static bool checked(char op, int64_t a, int64_t b, int64_t *r)
         if (*r != 0 && (*r < 0) != (b < 0))
             *r += b;
         return true;
-    case 'M': *r = a > b ? a : b; return true;
-    case 'm': *r = a < b ? a : b; return true;
-    case '=': *r = a == b; return true;
-    case '!': *r = a != b; return true;
-    case '<': *r = a < b; return true;
-    case '>': *r = a > b; return true;
-    case 'l': *r = a <= b; return true;
-    case 'g': *r = a >= b; return true;
-    case '&': *r = a & b; return true;
-    case '|': *r = a | b; return true;
-    case '^': *r = a ^ b; return true;
-    default: return false;
+    case 'M':
+        *r = a > b ? a : b;
+        return true;
+    case 'm':
+        *r = a < b ? a : b;
+        return true;
+    case '=':
+        *r = a == b;
+        return true;
+    case '!':
+        *r = a != b;
+        return true;
+    case '<':
+        *r = a < b;
+        return true;
+    case '>':
+        *r = a > b;
+        return true;
+    case 'l':
+        *r = a <= b;
+        return true;
+    case 'g':
+        *r = a >= b;
+        return true;
+    case '&':
+        *r = a & b;
+        return true;
+    case '|':
+        *r = a | b;
+        return true;
+    case '^':
+        *r = a ^ b;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -195,7 +226,7 @@ void known_binary(struct infer *in, char op)
 
 void known_pick(struct infer *in, int64_t n, const int64_t *at)
 {
-    dim_t x[KNOWN_MAX], y[KNOWN_MAX];
+    dim_t x[KNOWN_MAX], y[KNOWN_MAX] = { 0 };
     const int nx = known_list(in, 0, KNOWN_MAX, x);
 
     if (nx < 0 || n > KNOWN_MAX)
@@ -207,7 +238,7 @@ void known_pick(struct infer *in, int64_t n, const int64_t *at)
 
 void known_copy(struct infer *in, int j)
 {
-    dim_t x[KNOWN_MAX];
+    dim_t x[KNOWN_MAX] = { 0 };
     const int n = in->yk ? known_list(in, j, KNOWN_MAX, x) : -1;
 
     if (n >= 0)

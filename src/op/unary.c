@@ -187,8 +187,8 @@ static void test_range(void *ctx, int64_t begin, int64_t end, int worker)
         elems_load(j->x, at, n, EC_F64, &x);
         for (int64_t k = 0; k < n; k++) {
             const double v = x.f[k];
-            j->y[at + k] = (j->nan && isnan(v)) || (j->plus && v == HUGE_VAL) ||
-                           (j->minus && v == -HUGE_VAL);
+            j->y[at + k] =
+                (j->nan && isnan(v)) || (j->plus && v == HUGE_VAL) || (j->minus && v == -HUGE_VAL);
         }
     }
 }
@@ -204,10 +204,9 @@ static enum status is_nan_eval(struct eval *e)
 static enum status is_inf_eval(struct eval *e)
 {
     const struct isinf_attrs *at = e->attrs;
-    struct test_job j = { .x = e->x[0],
-                          .y = e->y[0].data,
-                          .plus = at->detect_positive,
-                          .minus = at->detect_negative };
+    struct test_job j = {
+        .x = e->x[0], .y = e->y[0].data, .plus = at->detect_positive, .minus = at->detect_negative
+    };
 
     parallel_for(tensor_elements(e->x[0]), ELEM_GRAIN, test_range, &j);
     return OK;

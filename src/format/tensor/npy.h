@@ -12,8 +12,8 @@
 /* Decode bytes; data is taken from the pool. file: for messages. */
 enum status npy_decode(const uint8_t *p, size_t n, const char *file, struct pool *pool,
                        struct tensor *out, struct diags *ds);
-enum status npy_read(struct arena *scratch, const char *path, struct pool *pool,
-                     struct tensor *out, struct diags *ds);
+enum status npy_read(struct arena *scratch, const char *path, struct pool *pool, struct tensor *out,
+                     struct diags *ds);
 enum status npy_write(struct arena *scratch, const char *path, const struct tensor *t,
                       struct diags *ds);
 

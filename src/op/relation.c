@@ -1,4 +1,4 @@
-/* compare.c - comparisons and logic of two broadcast operands; results are bool. */
+/* relation.c - comparisons and logic of two broadcast operands; results are bool. */
 #include <string.h>
 
 #include "op/binary.h"
@@ -41,7 +41,9 @@ BINARY_OP(xor, NULL, NULL, xor_u, 1, 0, '^', DTM_BOOL, BOOL_OUT, OP_COMMUTATIVE,
 
 /* -- equal: of strings too --------------------------------------------------------------------------- */
 
-static const struct binary_kernel equal_kernel = { { equal_f, equal_i, equal_u }, true, false, '=' };
+static const struct binary_kernel equal_kernel = {
+    { equal_f, equal_i, equal_u }, true, false, '='
+};
 
 static void equal_strings(void *ctx, const struct bcast_run *r)
 {
@@ -50,8 +52,8 @@ static void equal_strings(void *ctx, const struct bcast_run *r)
     uint8_t *y = e->y[0].data;
 
     for (int64_t k = 0; k < r->n; k++)
-        y[r->at + k] = strcmp(a[r->x[0] + (r->fixed[0] ? 0 : k)],
-                              b[r->x[1] + (r->fixed[1] ? 0 : k)]) == 0;
+        y[r->at + k] =
+            strcmp(a[r->x[0] + (r->fixed[0] ? 0 : k)], b[r->x[1] + (r->fixed[1] ? 0 : k)]) == 0;
 }
 
 static enum status equal_eval(struct eval *e)
