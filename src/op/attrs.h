@@ -20,6 +20,34 @@ enum fused_act { ACT_NONE, ACT_RELU, ACT_RELU6, ACT_RELU_N1_1, ACT_TANH };
 
 enum auto_pad { PAD_NOTSET, PAD_SAME_UPPER, PAD_SAME_LOWER, PAD_VALID };
 
+/* Numbers of enumerated attributes, in the order of their choices below. */
+enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC };
+enum resize_coord {
+    COORD_HALF_PIXEL,
+    COORD_HALF_PIXEL_SYMMETRIC,
+    COORD_PYTORCH_HALF_PIXEL,
+    COORD_ALIGN_CORNERS,
+    COORD_ASYMMETRIC,
+    COORD_TF_CROP_AND_RESIZE,
+    COORD_TF_HALF_PIXEL_FOR_NN,
+};
+enum resize_nearest {
+    NEAREST_ROUND_PREFER_FLOOR,
+    NEAREST_ROUND_PREFER_CEIL,
+    NEAREST_FLOOR,
+    NEAREST_CEIL,
+    NEAREST_ROUND_HALF_UP,
+};
+enum pad_mode { PADMODE_CONSTANT, PADMODE_REFLECT, PADMODE_EDGE, PADMODE_WRAP, PADMODE_SYMMETRIC };
+enum scatter_reduction {
+    REDUCTION_NONE,
+    REDUCTION_ADD,
+    REDUCTION_MUL,
+    REDUCTION_MAX,
+    REDUCTION_MIN,
+};
+enum space_depth_mode { SPACE_DCR, SPACE_CRD };
+
 struct foreign_attrs {
     const char *domain, *op_type;
     int64_t version;
