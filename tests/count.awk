@@ -17,7 +17,7 @@ function one(text,    is) {
 }
 function strip(text) { sub(/^(not ok|ok|FAIL|skip) (- )?/, "", text); return text }
 /^\{/ {
-    name = field($0, "name"); sub(/^slipway:[a-z+]* \/ /, "", name); sub(/^.* \/ /, "", name)
+    name = field($0, "name"); sub(/^.*(:| \/ )/, "", name)
     result = field($0, "result"); label = name ": "
     cases = bad = 0
     n = split(field($0, "stdout"), line, /\\n/)
