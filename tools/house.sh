@@ -57,9 +57,8 @@ bring_in() {
     [ -n "$missing" ] || return 0
     line="apt-get install --no-install-recommends -y$missing"
     if command -v apt-get >/dev/null; then
-        say "installing:$missing"
         # shellcheck disable=SC2086
-        as_root sh -c "apt-get update -q && $line" </dev/null >&2 || true
+        as_root sh -c "echo installing:$missing; apt-get update -q && $line" </dev/null >&2 || true
         missing=$(printf '%s\n' "$1" | lacking)
         [ -n "$missing" ] || return 0
     fi

@@ -20,7 +20,7 @@ if [ ! -f "$wishes" ]; then
 fi
 
 # One environment for each list of requirements. The marker is written last.
-env=${XDG_CACHE_HOME:-$HOME/.cache}/slipway/judges-$(sha256sum "$wishes" | cut -c1-12)
+env=${XDG_CACHE_HOME:-~/.cache}/slipway/judges-$(sha256sum "$wishes" | cut -c1-12)
 complete() {
     [ -f "$env/complete" ] && return 0
     [ -x "$env/bin/python" ] || return 1
