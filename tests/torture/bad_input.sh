@@ -54,11 +54,15 @@ refuse output-is-folder 1 "folder.onnx" convert relu.onnx -o folder.onnx
 
 # A disk that fills up half-way: the file may grow to one block only.
 save big.onnx "$(model "$(nodes "$(node Add 'x w' y)")$(init "$(tensor w 1 4096 "$(printf '%032768d' 0)")")$(input x 1 4096)$(output y 1 4096)")"
-full_disk() { (ulimit -f 4; trap '' XFSZ; exec "$REAL" "$@"); }
-REAL=$SLIPWAY SLIPWAY=full_disk refuse full-disk 1 "out.onnx" convert big.onnx -o out.onnx
+wrapper() { # NAME 'COMMANDS': a program that runs the real one in its own way
+    printf '#!/bin/bash\n%s\n' "${2//SLIPWAY/\"$SLIPWAY\"}" >"$1"
+    chmod +x "$1"
+}
+wrapper full_disk 'ulimit -f 4; trap "" XFSZ; exec SLIPWAY "$@"'
+SLIPWAY=./full_disk refuse full-disk 1 "out.onnx" convert big.onnx -o out.onnx
 if [ -c /dev/full ]; then
-    to_full() { "$REAL" "$@" >/dev/full; }
-    REAL=$SLIPWAY SLIPWAY=to_full refuse full-stdout 1 "standard output" list ops
+    wrapper full_stdout 'exec SLIPWAY "$@" >/dev/full'
+    SLIPWAY=./full_stdout refuse full-stdout 1 "standard output" list ops
 fi
 
 # -- ONNX files that are whole but wrong ----------------------------------------------------------
