@@ -2,6 +2,9 @@
  *
  * A blob is reference counted and kept alive by arenas (blob_keep). Constants point into blobs, so
  * a weight stays a range of the user's file until something rewrites it.
+ *
+ * A mapped file that another program cuts short while we run gives SIGBUS where its lost pages
+ * are read; nothing catches that. Replacing the file by rename is harmless.
  */
 #ifndef BASE_BLOB_H
 #define BASE_BLOB_H
@@ -27,7 +30,7 @@ struct blob *blob_keep(struct arena *a, struct blob *b);
  * anonymous memory. One spill belongs to one arena; pieces are 64-byte aligned and zeroed. */
 struct spill;
 struct spill *spill_new(struct arena *a);
-/* Falls back to arena memory for pieces up to 64 KiB. Fails (diagnostic) on a full disk. */
+/* Pieces up to 64 KiB come from the arena. Fails (diagnostic) on a full disk. */
 enum status spill_alloc(struct spill *s, size_t bytes, struct diags *ds, void **out);
 
 #endif

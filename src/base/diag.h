@@ -58,6 +58,7 @@ struct diags {
     void (*emit)(const struct diag *d, void *ctx);
     void *emit_ctx;
     size_t n_emitted;
+    bool last_dropped; /* the last one was beyond the limit: its notes go too */
 };
 
 void diags_init(struct diags *ds, struct arena *arena);

@@ -10,6 +10,7 @@
  * with the pool.
  *
  * SLIPWAY_FAIL_ALLOC=n in the environment makes the n-th block request fail (tests).
+ * arena_defer() releases the resource itself when there is no memory to note it.
  */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
@@ -54,6 +55,15 @@ void pool_free(struct pool *p, void *block); /* NULL is allowed */
 void pool_reset(struct pool *p);             /* frees all blocks */
 size_t pool_bytes(const struct pool *p);     /* now live */
 size_t pool_peak(const struct pool *p);
+
+/* Zeroed memory outside arenas, for what several arenas share by counting. Never NULL. */
+void *mem_heap(size_t bytes);
+void mem_heap_free(void *p);
+
+/* For tests, as SLIPWAY_FAIL_ALLOC: the n-th request from now on fails (0: none), and how many
+ * there were since. SLIPWAY_ARENA=malloc makes every object a request of its own. */
+void mem_fail_at(unsigned long n);
+unsigned long mem_requests(void);
 
 /* a*b, or out of memory when it overflows: for sizes of our own making. Sizes from a file are
  * checked with size_mul()/size_add() below instead. */
