@@ -112,7 +112,7 @@ float f8_to_f32(uint8_t b, int kind)
     return b & k->sign ? -v : v;
 }
 
-/* 2^(code - 127); a tie (1.5 * 2^e) goes to the even code. No sign and no zero: zero saturates to
+/* 2^(code - 127); a tie (1.5 * 2^e) goes up, as in ONNX Cast. No sign and no zero: zero saturates to
  * the least number, what is negative is NaN. */
 static uint8_t encode_e8m0(float f, bool saturate)
 {
@@ -124,8 +124,8 @@ static uint8_t encode_e8m0(float f, bool saturate)
     if (isinf(f))
         return saturate ? 0xfe : 0xff;
     if (e == 0) /* subnormal: 2^-127 is half of the least normal */
-        return m > 0x600000;
-    if (m > 0x400000 || (m == 0x400000 && (e & 1)))
+        return m >= 0x600000;
+    if (m >= 0x400000)
         e++;
     return e >= 0xff ? (saturate ? 0xfe : 0xff) : (uint8_t)e;
 }

@@ -2,7 +2,7 @@
  *
  * f16: IEEE 754 binary16. bf16: the upper half of a float. fp8: OCP 8-bit floating point (E4M3,
  * E5M2) and the "fnuz" variants of arXiv 2206.02915; e8m0 and e2m1: OCP Microscaling formats.
- * Rounding is to nearest, ties to even.
+ * Rounding is to nearest, ties to even (e8m0: ties up). e2m1 has no NaN: it becomes 6.
  */
 #ifndef BASE_HALF_H
 #define BASE_HALF_H
