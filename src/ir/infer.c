@@ -195,6 +195,7 @@ enum status graph_infer_node(struct graph *g, node_id n)
     enum status st;
 
     TRY(op_check_operands(g, n));
+    TRY(op_attrs_check(d, p->attrs, g->diags, quick_where(g, p)));
     if (p->op == OP_yield || !d->infer)
         return OK;
     r = make_room(pool, p->n_in, p->n_out);
