@@ -8,7 +8,7 @@ static enum status run(struct slip_job *j)
 
     if (!out)
         return job_usage(j, "no output file: give one with -o FILE");
-    TRY(quant_merge_stats(j->argument, j->n_arguments, out, j->diags));
+    TRY(quant_merge_stats(j->argument, j->n_arguments, out, j->arena, j->diags));
     job_say(j, "wrote %s from %zu parts\n", out, j->n_arguments);
     jsonw_object(&j->json);
     jsonw_kstring(&j->json, "output", out);

@@ -51,6 +51,7 @@ const struct scheme *scheme_by_name(const char *name);
 /* The graph must be canonical, lowered for o->format and laid out; it is annotated in place. */
 enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r);
 /* Join statistics files of shards into one, byte-identical to one process's. */
-enum status quant_merge_stats(const char *const *in, size_t n, const char *out, struct diags *ds);
+enum status quant_merge_stats(const char *const *in, size_t n, const char *out, struct arena *a,
+                              struct diags *ds);
 
 #endif

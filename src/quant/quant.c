@@ -1,0 +1,65 @@
+/* quant.c - the list of schemes, and what all of them share. */
+#include "quant/quant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/op.h"
+#include "quant/quant_int.h"
+
+#define SCHEME(name) extern const struct scheme scheme_##name;
+#include "quant/schemes.def"
+#undef SCHEME
+
+const struct scheme *const schemes[] = {
+#define SCHEME(name) &scheme_##name,
+#include "quant/schemes.def"
+#undef SCHEME
+    NULL,
+};
+
+const struct scheme *scheme_by_name(const char *name)
+{
+    for (size_t i = 0; schemes[i]; i++)
+        if (strcmp(schemes[i]->name, name) == 0)
+            return schemes[i];
+    return NULL;
+}
+
+void quant_note(struct quant *q, const char *fmt, ...)
+{
+    struct quant_report *r = q->report;
+    const char **notes = ARENA_ARRAY(q->g->arena, const char *, r->n_notes + 1);
+    va_list ap;
+
+    if (r->n_notes)
+        memcpy(notes, r->notes, r->n_notes * sizeof *notes);
+    va_start(ap, fmt);
+    notes[r->n_notes++] = arena_vprintf(q->g->arena, fmt, ap);
+    va_end(ap);
+    r->notes = notes;
+}
+
+enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+{
+    const struct scheme *s = scheme_by_name(o->scheme);
+    const char *names[32];
+    size_t n = 0;
+
+    memset(r, 0, sizeof *r);
+    if (!s) {
+        diag_error(g->diags, DIAG_usage, WHERE_NONE, "there is no scheme \"%s\"", o->scheme);
+        for (size_t i = 0; schemes[i] && n < COUNT(names); i++)
+            names[n++] = schemes[i]->name;
+        if (str_nearest(o->scheme, names, n))
+            diag_hint(g->diags, "did you mean %s?", str_nearest(o->scheme, names, n));
+        else
+            diag_hint(g->diags, "'slipway list schemes' names them");
+        return ERR_USAGE;
+    }
+    if (o->calib && !s->calibrates)
+        diag_warn(g->diags, DIAG_usage, WHERE_NONE,
+                  "scheme %s does not calibrate: --calib is not used", s->name);
+    TRY(s->apply(g, o, r));
+    return graph_verify(g, STAGE_ANY);
+}
