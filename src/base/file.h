@@ -29,6 +29,8 @@ const char *path_base(const char *path);                 /* after the last slash
 const char *path_suffix(const char *path);               /* ".onnx" or "" */
 bool path_is_dir(const char *path);
 bool path_is_file(const char *path);
+/* Does path lie below dir once all links are followed? */
+bool path_is_inside(const char *dir, const char *path);
 enum status path_make_dir(const char *path, struct diags *ds); /* with its parents */
 /* Names in a folder, natural order, without . and .. and hidden files. */
 enum status path_list(struct arena *a, const char *dir, struct diags *ds, const char ***names,

@@ -29,7 +29,7 @@ uint32_t onnx_intern(struct onnx_file *f, const uint8_t *p, size_t n)
         return 0;
     if (strmap_getn(&t->map, (const char *)p, n, &id))
         return id;
-    char *text = arena_strn(f->arena, (const char *)p, n);
+    char *text = arena_strn(f->keep, (const char *)p, n);
     GROW(f, t->text, t->n, t->cap);
     GROW(f, t->defined, t->n, t->cap_defined);
     GROW(f, t->used, t->n, t->cap_used);
@@ -54,7 +54,7 @@ static bool take_name(struct onnx_file *f, struct pb *r, const struct pb_field *
 
 const char *onnx_string(struct onnx_file *f, struct slice s)
 {
-    return arena_strn(f->arena, (const char *)s.p, s.n);
+    return arena_strn(f->keep, (const char *)s.p, s.n);
 }
 
 static const char *take_string(struct onnx_file *f, struct pb *r, const struct pb_field *x)

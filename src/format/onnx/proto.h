@@ -105,7 +105,8 @@ struct onnx_names {
 };
 
 struct onnx_file {
-    struct arena *arena;
+    struct arena *arena; /* what the parsing leaves behind: not needed once there is a graph */
+    struct arena *keep;  /* names and other strings, the graph's own */
     struct diags *diags;
     const char *path;
     struct slice bytes;

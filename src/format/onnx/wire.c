@@ -294,6 +294,14 @@ void pbw_end(struct pbw *w, struct pbw_mark m)
         w->ref[i].at += n;
 }
 
+void pbw_packed_ints(struct pbw *w, uint32_t field, const int64_t *v, size_t n)
+{
+    const struct pbw_mark m = pbw_begin(w, field);
+    for (size_t i = 0; i < n; i++)
+        put_varint(w, (uint64_t)v[i]);
+    pbw_end(w, m);
+}
+
 uint64_t pbw_size(const struct pbw *w)
 {
     return w->n + w->ref_bytes;

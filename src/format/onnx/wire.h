@@ -68,6 +68,7 @@ void pbw_str(struct pbw *w, uint32_t field, const char *s);
 void pbw_opt_str(struct pbw *w, uint32_t field, const char *s);       /* nothing when NULL or "" */
 void pbw_ref(struct pbw *w, uint32_t field, const void *p, size_t n); /* referenced when large */
 void pbw_raw(struct pbw *w, const void *p, size_t n);                 /* whole fields, copied */
+void pbw_packed_ints(struct pbw *w, uint32_t field, const int64_t *v, size_t n);
 /* A nested message: what is written between belongs to it. */
 struct pbw_mark pbw_begin(struct pbw *w, uint32_t field);
 void pbw_end(struct pbw *w, struct pbw_mark m);

@@ -1,0 +1,86 @@
+/* map_misc.c - operators that need more than names: constants and "ours" attributes. */
+#include <string.h>
+
+#include "format/onnx/map.h"
+
+static value_id const_of(struct onnx_call *c, enum dtype dt, int64_t n, bool scalar, const void *p)
+{
+    const char *name = onnx_name(&c->r->f, c->n->out[0]);
+    return graph_const_copy(c->r->g, dt, scalar ? 0 : 1, &n, p, name);
+}
+
+static value_id const_strings(struct onnx_call *c, const char *const *s, int64_t n, bool scalar)
+{
+    struct type t = type_make(DT_string, scalar ? 0 : 1, &n);
+    const size_t bytes = (size_t)n * sizeof *s;
+    void *copy = arena_dup(c->r->g->arena, s, bytes ? bytes : 1);
+    return graph_add_const(c->r->g, t, copy, bytes, NULL, onnx_name(&c->r->f, c->n->out[0]));
+}
+
+/* Constant: exactly one of its attributes says what it is. */
+static enum status constant(struct onnx_call *c)
+{
+    if (c->n_attr != 1 || c->n->n_out != 1 || c->n->out[0] == 0)
+        return onnx_fail(c, DIAG_attr, -1, "a constant has one attribute and one result");
+    const struct onnx_attr *a = &c->attr[0];
+    const char *name = onnx_name(&c->r->f, c->n->out[0]);
+    value_id v = ABSENT;
+    switch (a->type) {
+    case AT_TENSOR: TRY(onnx_read_const(c->r, a->t, name, &v)); break;
+    case AT_SPARSE: TRY(onnx_read_sparse(c->r, a->t, name, &v)); break;
+    case AT_FLOAT: v = const_of(c, DT_f32, 1, true, &a->f); break;
+    case AT_INT: v = const_of(c, DT_i64, 1, true, &a->i); break;
+    case AT_FLOATS: v = const_of(c, DT_f32, (int64_t)a->n, false, a->floats); break;
+    case AT_INTS: v = const_of(c, DT_i64, (int64_t)a->n, false, a->ints); break;
+    case AT_STRINGS: v = const_strings(c, a->strings, (int64_t)a->n, false); break;
+    case AT_STRING: {
+        const char *s = onnx_string(&c->r->f, a->s);
+        v = const_strings(c, &s, 1, true);
+        break;
+    }
+    default: return onnx_fail(c, DIAG_attr, -1, "attribute \"%s\" is no constant", a->name);
+    }
+    c->out[0] = v;
+    return OK;
+}
+
+static enum status constant_of_shape(struct onnx_call *c)
+{
+    const struct onnx_attr *a = onnx_attr(c, "value");
+    struct onnx_set set[] = { { "dtype", .i = DT_f32 }, { "value" }, { "ivalue" }, { 0 } };
+    if (a) {
+        struct onnx_tensor t;
+        uint64_t store[2] = { 0 };
+        if (a->type != AT_TENSOR)
+            return onnx_fail(c, DIAG_attr, -1, "attribute \"value\" is not a tensor");
+        TRY(onnx_tensor_parse(&c->r->f, a->t, &t));
+        if (t.n != 1 || t.bytes > sizeof store || t.external || t.dtype == DT_string)
+            return onnx_fail(c, DIAG_attr, -1, "attribute \"value\" is not one number");
+        TRY(onnx_tensor_decode(&c->r->f, &t, store));
+        const struct tensor one = { .dtype = t.dtype, .data = store, .bytes = t.bytes };
+        set[0].i = t.dtype;
+        set[1].f = tensor_get_f64(&one, 0);
+        if (!dtype_is_float(t.dtype))
+            set[2].i = tensor_get_i64(&one, 0);
+    }
+    const value_id shape = onnx_in(c, 0);
+    onnx_out(c, 0, onnx_emit(c, "constant_of_shape", &shape, 1, set));
+    return c->st;
+}
+
+/* Without an axis these work on the flat tensor; our attribute says which. */
+static enum status has_axis(struct onnx_call *c)
+{
+    onnx_set_int(c, "has_axis", onnx_attr(c, "axis") != NULL);
+    return onnx_same(c);
+}
+
+/* clang-format off */
+const struct onnx_row onnx_rows_misc[] = {
+    { "Compress", "", 1, 0, "compress", has_axis },
+    { "Constant", "", 1, 0, NULL, constant },
+    { "ConstantOfShape", "", 1, 0, "constant_of_shape", constant_of_shape },
+    { "Unique", "", 1, 0, "unique", has_axis },
+    { 0 },
+};
+/* clang-format on */
