@@ -165,8 +165,8 @@ bool onnx_attr_ints(struct onnx_call *c, const char *name, struct ints *out)
     else if (a->n > KNOWN_MAX)
         onnx_fail(c, DIAG_limit, -1, "attribute \"%s\" has %zu elements", name, a->n);
     else
-        *out = (struct ints){ arena_dup(c->r->g->arena, a->ints, a->n * sizeof *a->ints),
-                              (int)a->n };
+        *out =
+            (struct ints){ arena_dup(c->r->g->arena, a->ints, a->n * sizeof *a->ints), (int)a->n };
     return c->st == OK;
 }
 
@@ -251,10 +251,14 @@ static bool same_kind(struct onnx_call *c, const struct attr_def *d, const struc
         enum onnx_attr_type type;
         const char *text;
     } kinds[] = {
-        { ATTR_INT, AT_INT, "an integer" },          { ATTR_BOOL, AT_INT, "an integer" },
-        { ATTR_FLOAT, AT_FLOAT, "a float" },         { ATTR_ENUM, AT_STRING, "a string" },
-        { ATTR_DTYPE, AT_INT, "an element type" },   { ATTR_STRING, AT_STRING, "a string" },
-        { ATTR_INTS, AT_INTS, "a list of integers" }, { ATTR_FLOATS, AT_FLOATS, "a list of floats" },
+        { ATTR_INT, AT_INT, "an integer" },
+        { ATTR_BOOL, AT_INT, "an integer" },
+        { ATTR_FLOAT, AT_FLOAT, "a float" },
+        { ATTR_ENUM, AT_STRING, "a string" },
+        { ATTR_DTYPE, AT_INT, "an element type" },
+        { ATTR_STRING, AT_STRING, "a string" },
+        { ATTR_INTS, AT_INTS, "a list of integers" },
+        { ATTR_FLOATS, AT_FLOATS, "a list of floats" },
         { ATTR_STRS, AT_STRINGS, "a list of strings" },
     };
     for (size_t i = 0; i < COUNT(kinds); i++)
@@ -278,15 +282,24 @@ static void set_attr(struct onnx_call *c, const struct attr_def *d, void *attrs,
         return;
     }
     switch (d->kind) {
-    case ATTR_INT: case ATTR_BOOL: *(int64_t *)field = a->i; break;
-    case ATTR_FLOAT: *(double *)field = a->f; break;
-    case ATTR_ENUM: set_enum(c, d, field, onnx_string(&c->r->f, a->s)); break;
+    case ATTR_INT:
+    case ATTR_BOOL:
+        *(int64_t *)field = a->i;
+        break;
+    case ATTR_FLOAT:
+        *(double *)field = a->f;
+        break;
+    case ATTR_ENUM:
+        set_enum(c, d, field, onnx_string(&c->r->f, a->s));
+        break;
     case ATTR_DTYPE:
         *(int64_t *)field = onnx_elem_dtype(a->i);
         if (a->i != 0 && *(int64_t *)field == DT_NONE)
             wrong_kind(c, d->name, "an element type");
         break;
-    case ATTR_STRING: *(const char **)field = onnx_string(&c->r->f, a->s); break;
+    case ATTR_STRING:
+        *(const char **)field = onnx_string(&c->r->f, a->s);
+        break;
     case ATTR_INTS:
         *(struct ints *)field = (struct ints){ dup_list(c, a->ints, a->n, 8), (int)a->n };
         break;
@@ -297,7 +310,8 @@ static void set_attr(struct onnx_call *c, const struct attr_def *d, void *attrs,
         *(struct strs *)field =
             (struct strs){ dup_list(c, a->strings, a->n, sizeof(char *)), (int)a->n };
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -344,8 +358,8 @@ static void check_left_over(struct onnx_call *c)
         if (known)
             onnx_fail(c, DIAG_unsupported, -1, "attribute \"%s\" is not supported here", a->name);
         else
-            onnx_fail(c, DIAG_attr, -1, "the operator has no attribute \"%s\" at opset %d",
-                      a->name, (int)c->r->opset);
+            onnx_fail(c, DIAG_attr, -1, "the operator has no attribute \"%s\" at opset %d", a->name,
+                      (int)c->r->opset);
         return;
     }
 }
@@ -444,8 +458,8 @@ static enum status bind_results(struct onnx_call *c)
 }
 
 /* -- making nodes ------------------------------------------------------------------------------- */
-static node_id add_node(struct onnx_call *c, enum op_id id, const value_id *in, int n_in,
-                        int n_out, const void *attrs)
+static node_id add_node(struct onnx_call *c, enum op_id id, const value_id *in, int n_in, int n_out,
+                        const void *attrs)
 {
     struct graph *g = c->r->g;
     while (n_in > 0 && !has_value(in[n_in - 1]))
@@ -645,7 +659,8 @@ static enum status add_foreign(struct onnx_call *c)
 {
     const struct onnx_node *n = c->n;
     const struct slice raw = raw_attrs(c->r, n);
-    struct foreign_attrs attrs = { .domain = n->domain, .op_type = n->op_type,
+    struct foreign_attrs attrs = { .domain = n->domain,
+                                   .op_type = n->op_type,
                                    .version = domain_version(c->r, n->domain),
                                    .raw = { raw.p, raw.n } };
     node_id id = graph_add_node(c->r->g, c->region, OP_foreign, c->in, c->n_in, c->n_out, &attrs);
@@ -717,8 +732,7 @@ enum status onnx_map_node(struct onnx_reader *r, const struct onnx_node *n, regi
     if (c.row) {
         if (*n->domain == '\0' && !c.schema) {
             const struct onnx_schema *s = onnx_schema_newest(n->op_type);
-            onnx_fail(&c, DIAG_opset, -1, "the operator does not exist at opset %d",
-                      (int)r->opset);
+            onnx_fail(&c, DIAG_opset, -1, "the operator does not exist at opset %d", (int)r->opset);
             if (s)
                 diag_hint(r->f.diags, "it came with a later opset: the file's opset is wrong");
             return c.st;

@@ -16,8 +16,8 @@ typedef enum status onnx_handler(struct onnx_call *c);
 
 struct onnx_row {
     const char *name, *domain;
-    int since, until;  /* opsets of this meaning; until 0: newest */
-    const char *op;    /* name of our op; NULL: an expansion */
+    int since, until; /* opsets of this meaning; until 0: newest */
+    const char *op;   /* name of our op; NULL: an expansion */
     onnx_handler *read;
 };
 extern const struct onnx_row onnx_rows_old[], onnx_rows_quant[], onnx_rows_msft[],

@@ -26,19 +26,34 @@ static enum status constant(struct onnx_call *c)
     const char *name = onnx_name(&c->r->f, c->n->out[0]);
     value_id v = ABSENT;
     switch (a->type) {
-    case AT_TENSOR: TRY(onnx_read_const(c->r, a->t, name, &v)); break;
-    case AT_SPARSE: TRY(onnx_read_sparse(c->r, a->t, name, &v)); break;
-    case AT_FLOAT: v = const_of(c, DT_f32, 1, true, &a->f); break;
-    case AT_INT: v = const_of(c, DT_i64, 1, true, &a->i); break;
-    case AT_FLOATS: v = const_of(c, DT_f32, (int64_t)a->n, false, a->floats); break;
-    case AT_INTS: v = const_of(c, DT_i64, (int64_t)a->n, false, a->ints); break;
-    case AT_STRINGS: v = const_strings(c, a->strings, (int64_t)a->n, false); break;
+    case AT_TENSOR:
+        TRY(onnx_read_const(c->r, a->t, name, &v));
+        break;
+    case AT_SPARSE:
+        TRY(onnx_read_sparse(c->r, a->t, name, &v));
+        break;
+    case AT_FLOAT:
+        v = const_of(c, DT_f32, 1, true, &a->f);
+        break;
+    case AT_INT:
+        v = const_of(c, DT_i64, 1, true, &a->i);
+        break;
+    case AT_FLOATS:
+        v = const_of(c, DT_f32, (int64_t)a->n, false, a->floats);
+        break;
+    case AT_INTS:
+        v = const_of(c, DT_i64, (int64_t)a->n, false, a->ints);
+        break;
+    case AT_STRINGS:
+        v = const_strings(c, a->strings, (int64_t)a->n, false);
+        break;
     case AT_STRING: {
         const char *s = onnx_string(&c->r->f, a->s);
         v = const_strings(c, &s, 1, true);
         break;
     }
-    default: return onnx_fail(c, DIAG_attr, -1, "attribute \"%s\" is no constant", a->name);
+    default:
+        return onnx_fail(c, DIAG_attr, -1, "attribute \"%s\" is no constant", a->name);
     }
     c->out[0] = v;
     return OK;
@@ -47,7 +62,9 @@ static enum status constant(struct onnx_call *c)
 static enum status constant_of_shape(struct onnx_call *c)
 {
     const struct onnx_attr *a = onnx_attr(c, "value");
-    struct onnx_set set[] = { { "dtype", .i = DT_f32 }, { "value" }, { "ivalue" }, { 0 } };
+    struct onnx_set set[] = {
+        { .name = "dtype", .i = DT_f32 }, { .name = "value" }, { .name = "ivalue" }, { 0 }
+    };
     if (a) {
         struct onnx_tensor t;
         uint64_t store[2] = { 0 };

@@ -65,8 +65,8 @@ static enum status old_prelu(struct onnx_call *c)
 
 static enum status old_cast(struct onnx_call *c)
 {
-    static const char *const names[] = { "",       "FLOAT", "UINT8", "INT8", "UINT16",
-                                         "INT16",  "INT32", "INT64", "STRING", "BOOL",
+    static const char *const names[] = { "",        "FLOAT",  "UINT8",  "INT8",   "UINT16",
+                                         "INT16",   "INT32",  "INT64",  "STRING", "BOOL",
                                          "FLOAT16", "DOUBLE", "UINT32", "UINT64" };
     const char *to = onnx_attr_str(c, "to", "");
     for (size_t i = 1; i < COUNT(names); i++)
@@ -232,7 +232,8 @@ static enum status old_group_norm(struct onnx_call *c)
     const int64_t groups = onnx_attr_int(c, "num_groups", 0);
     const struct type *x = onnx_type(c, onnx_in(c, 0));
     if (x->rank < 2 || !dim_is_const(x->dim[1]) || groups < 1 || x->dim[1] % groups != 0)
-        return onnx_fail(c, DIAG_dynamic, 0, "the channels must be known and a multiple of "
+        return onnx_fail(c, DIAG_dynamic, 0,
+                         "the channels must be known and a multiple of "
                          "num_groups at opset 18");
     for (int j = 1; j <= 2; j++) {
         const int64_t wide[] = { groups, x->dim[1] / groups }, tall[] = { groups, 1 }, all = -1;

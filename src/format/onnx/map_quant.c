@@ -32,8 +32,7 @@ static enum status qlinear_conv(struct onnx_call *c)
     const value_id w = dequantize(c, in[3], in[4], in[5], 0);
     value_id b = ABSENT;
     if (has_value(in[8])) {
-        const value_id scale =
-            onnx_binary(c, "mul", as_scalar(c, in[1]), as_scalar(c, in[4]));
+        const value_id scale = onnx_binary(c, "mul", as_scalar(c, in[1]), as_scalar(c, in[4]));
         b = dequantize(c, in[8], scale, ABSENT, 0);
     }
     if (c->missing || c->st != OK)

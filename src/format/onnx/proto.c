@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define GROW(f, array, n, cap) \
+#define GROW(f, array, n, cap)                                                                     \
     ((array) = arena_grow((f)->arena, (array), (n), (n) + 1, &(cap), sizeof *(array)))
 
 enum status onnx_malformed(struct onnx_file *f, const uint8_t *p, const char *what)
@@ -113,32 +113,59 @@ static enum status attr_field(struct onnx_file *f, struct pb *r, const struct pb
                               struct onnx_attr *a, size_t *cap, int depth)
 {
     switch (x->number) {
-    case 1: a->name = take_word(f, r, x); return OK;
-    case 2: a->f = pb_float(r, x); return OK;
-    case 3: a->i = pb_int(r, x); return OK;
-    case 4: a->s = pb_bytes(r, x); return OK;
-    case 5: case 14: case 22: a->t = pb_bytes(r, x); return OK;
-    case 6: return r->bad ? OK : parse_graph(f, pb_bytes(r, x), depth + 1, &a->g);
-    case 7: add_floats(f, r, x, a, cap); return OK;
-    case 8: add_ints(f, r, x, a, cap); return OK;
+    case 1:
+        a->name = take_word(f, r, x);
+        return OK;
+    case 2:
+        a->f = pb_float(r, x);
+        return OK;
+    case 3:
+        a->i = pb_int(r, x);
+        return OK;
+    case 4:
+        a->s = pb_bytes(r, x);
+        return OK;
+    case 5:
+    case 14:
+    case 22:
+        a->t = pb_bytes(r, x);
+        return OK;
+    case 6:
+        return r->bad ? OK : parse_graph(f, pb_bytes(r, x), depth + 1, &a->g);
+    case 7:
+        add_floats(f, r, x, a, cap);
+        return OK;
+    case 8:
+        add_ints(f, r, x, a, cap);
+        return OK;
     case 9:
         a->strings = arena_grow(f->arena, a->strings, a->n, a->n + 1, cap, sizeof *a->strings);
         a->strings[a->n++] = take_string(f, r, x);
         return OK;
-    case 10: case 11: case 15: case 23: a->n++; return OK;
-    case 20: a->type = (enum onnx_attr_type)pb_int(r, x); return OK;
-    case 21: a->ref = take_word(f, r, x); return OK;
-    default: return OK;
+    case 10:
+    case 11:
+    case 15:
+    case 23:
+        a->n++;
+        return OK;
+    case 20:
+        a->type = (enum onnx_attr_type)pb_int(r, x);
+        return OK;
+    case 21:
+        a->ref = take_word(f, r, x);
+        return OK;
+    default:
+        return OK;
     }
 }
 
 static enum onnx_attr_type type_of_field(uint32_t number)
 {
-    static const uint8_t type[] = { [2] = AT_FLOAT, [3] = AT_INT, [4] = AT_STRING, [5] = AT_TENSOR,
-                                    [6] = AT_GRAPH, [7] = AT_FLOATS, [8] = AT_INTS,
-                                    [9] = AT_STRINGS, [10] = AT_TENSORS, [11] = AT_GRAPHS,
-                                    [14] = AT_TYPE, [15] = AT_TYPES, [22] = AT_SPARSE,
-                                    [23] = AT_SPARSES };
+    static const uint8_t type[] = {
+        [2] = AT_FLOAT,  [3] = AT_INT,    [4] = AT_STRING,  [5] = AT_TENSOR,   [6] = AT_GRAPH,
+        [7] = AT_FLOATS, [8] = AT_INTS,   [9] = AT_STRINGS, [10] = AT_TENSORS, [11] = AT_GRAPHS,
+        [14] = AT_TYPE,  [15] = AT_TYPES, [22] = AT_SPARSE, [23] = AT_SPARSES
+    };
     return number < COUNT(type) ? (enum onnx_attr_type)type[number] : AT_NONE;
 }
 
@@ -185,8 +212,8 @@ static enum status parse_node(struct onnx_file *f, struct slice s, int depth, st
 {
     struct pb r = pb_open(s);
     struct pb_field x;
-    *n = (struct onnx_node){ .name = "", .op_type = "", .domain = "", .overload = "",
-                             .message = s };
+    *n =
+        (struct onnx_node){ .name = "", .op_type = "", .domain = "", .overload = "", .message = s };
     while (pb_next(&r, &x)) {
         switch (x.number) {
         case 1:
@@ -197,15 +224,24 @@ static enum status parse_node(struct onnx_file *f, struct slice s, int depth, st
             GROW(f, n->out, n->n_out, n->cap_out);
             take_name(f, &r, &x, &n->out[n->n_out++]);
             break;
-        case 3: n->name = take_string(f, &r, &x); break;
-        case 4: n->op_type = take_word(f, &r, &x); break;
+        case 3:
+            n->name = take_string(f, &r, &x);
+            break;
+        case 4:
+            n->op_type = take_word(f, &r, &x);
+            break;
         case 5:
             GROW(f, n->attr, n->n_attr, n->cap_attr);
             TRY(parse_attr(f, pb_bytes(&r, &x), depth, &n->attr[n->n_attr++]));
             break;
-        case 7: n->domain = take_word(f, &r, &x); break;
-        case 8: n->overload = take_word(f, &r, &x); break;
-        default: break;
+        case 7:
+            n->domain = take_word(f, &r, &x);
+            break;
+        case 8:
+            n->overload = take_word(f, &r, &x);
+            break;
+        default:
+            break;
         }
     }
     if (r.bad)
@@ -255,13 +291,17 @@ static enum status graph_field(struct onnx_file *f, struct pb *r, const struct p
         pb_bytes(r, x);
         GROW(f, g->node, g->n_node, g->cap_node);
         return parse_node(f, s, depth, &g->node[g->n_node++]);
-    case 2: g->name = take_string(f, r, x); return OK;
+    case 2:
+        g->name = take_string(f, r, x);
+        return OK;
     case 5:
         pb_bytes(r, x);
         GROW(f, g->init, g->n_init, g->cap_init);
         g->init[g->n_init++] = s;
         return OK;
-    case 10: g->doc = take_string(f, r, x); return OK;
+    case 10:
+        g->doc = take_string(f, r, x);
+        return OK;
     case 11:
         GROW(f, g->input, g->n_input, g->cap_input);
         return parse_value_info(f, pb_bytes(r, x), &g->input[g->n_input++]);
@@ -276,7 +316,8 @@ static enum status graph_field(struct onnx_file *f, struct pb *r, const struct p
         GROW(f, g->sparse, g->n_sparse, g->cap_sparse);
         g->sparse[g->n_sparse++] = s;
         return OK;
-    default: return OK;
+    default:
+        return OK;
     }
 }
 
@@ -373,7 +414,9 @@ static enum status function_field(struct onnx_file *f, struct pb *r, const struc
 {
     struct onnx_graph *g = u->body;
     switch (x->number) {
-    case 1: u->name = take_word(f, r, x); return OK;
+    case 1:
+        u->name = take_word(f, r, x);
+        return OK;
     case 4:
         GROW(f, u->in, u->n_in, u->cap_in);
         take_name(f, r, x, &u->in[u->n_in++]);
@@ -388,15 +431,20 @@ static enum status function_field(struct onnx_file *f, struct pb *r, const struc
     case 9:
         GROW(f, u->opset, u->n_opset, u->cap_opset);
         return parse_opset(f, pb_bytes(r, x), &u->opset[u->n_opset++]);
-    case 10: u->domain = take_word(f, r, x); return OK;
+    case 10:
+        u->domain = take_word(f, r, x);
+        return OK;
     case 11:
         GROW(f, u->def, u->n_def, u->cap_def);
         return parse_attr(f, pb_bytes(r, x), 0, &u->def[u->n_def++]);
     case 12:
         GROW(f, g->info, g->n_info, g->cap_info);
         return parse_value_info(f, pb_bytes(r, x), &g->info[g->n_info++]);
-    case 13: u->overload = take_word(f, r, x); return OK;
-    default: return OK;
+    case 13:
+        u->overload = take_word(f, r, x);
+        return OK;
+    default:
+        return OK;
     }
 }
 
@@ -416,12 +464,24 @@ static enum status model_field(struct onnx_file *f, struct pb *r, const struct p
                                struct onnx_model *m, struct slice *graph)
 {
     switch (x->number) {
-    case 1: m->ir_version = pb_int(r, x); return OK;
-    case 2: m->producer = take_string(f, r, x); return OK;
-    case 3: m->producer_version = take_string(f, r, x); return OK;
-    case 4: m->domain = take_string(f, r, x); return OK;
-    case 6: m->doc = take_string(f, r, x); return OK;
-    case 7: *graph = pb_bytes(r, x); return OK;
+    case 1:
+        m->ir_version = pb_int(r, x);
+        return OK;
+    case 2:
+        m->producer = take_string(f, r, x);
+        return OK;
+    case 3:
+        m->producer_version = take_string(f, r, x);
+        return OK;
+    case 4:
+        m->domain = take_string(f, r, x);
+        return OK;
+    case 6:
+        m->doc = take_string(f, r, x);
+        return OK;
+    case 7:
+        *graph = pb_bytes(r, x);
+        return OK;
     case 8:
         GROW(f, m->opset, m->n_opset, m->cap_opset);
         return parse_opset(f, pb_bytes(r, x), &m->opset[m->n_opset++]);
@@ -431,7 +491,8 @@ static enum status model_field(struct onnx_file *f, struct pb *r, const struct p
     case 25:
         GROW(f, m->function, m->n_function, m->cap_function);
         return parse_function(f, pb_bytes(r, x), &m->function[m->n_function++]);
-    default: return OK; /* training_info, configuration, model_version: of no use here */
+    default:
+        return OK; /* training_info, configuration, model_version: of no use here */
     }
 }
 

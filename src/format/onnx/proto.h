@@ -14,8 +14,21 @@
 
 /* AttributeProto.AttributeType */
 enum onnx_attr_type {
-    AT_NONE, AT_FLOAT, AT_INT, AT_STRING, AT_TENSOR, AT_GRAPH, AT_FLOATS, AT_INTS, AT_STRINGS,
-    AT_TENSORS, AT_GRAPHS, AT_SPARSE, AT_SPARSES, AT_TYPE, AT_TYPES
+    AT_NONE,
+    AT_FLOAT,
+    AT_INT,
+    AT_STRING,
+    AT_TENSOR,
+    AT_GRAPH,
+    AT_FLOATS,
+    AT_INTS,
+    AT_STRINGS,
+    AT_TENSORS,
+    AT_GRAPHS,
+    AT_SPARSE,
+    AT_SPARSES,
+    AT_TYPE,
+    AT_TYPES
 };
 
 struct onnx_graph;

@@ -48,8 +48,8 @@ void onnx_bind(struct onnx_reader *r, uint32_t name, value_id v)
 {
     if (name == 0)
         return;
-    r->undo = arena_grow(r->f.arena, r->undo, r->n_undo, r->n_undo + 1, &r->cap_undo,
-                         sizeof *r->undo);
+    r->undo =
+        arena_grow(r->f.arena, r->undo, r->n_undo, r->n_undo + 1, &r->cap_undo, sizeof *r->undo);
     r->undo[r->n_undo++] = (struct onnx_undo){ name, r->bound[name] };
     r->bound[name] = (struct onnx_binding){ v, r->level };
 }
@@ -81,7 +81,7 @@ struct sorter {
     struct frame {
         uint32_t node;
         size_t next; /* which of its uses to look at next */
-    } *stack;
+    } * stack;
 };
 
 /* The k-th name node i uses, captures of its subgraphs included; false: no more. */
@@ -322,9 +322,8 @@ static enum status check_versions(struct onnx_reader *r)
     struct where at = WHERE_NONE;
     at.file = r->f.path;
     if (r->m.ir_version < 1 || r->m.ir_version > ONNX_NEWEST_IR)
-        return diag_error(r->f.diags, DIAG_opset, at,
-                          "IR version %lld; 1 to %d are read", (long long)r->m.ir_version,
-                          ONNX_NEWEST_IR);
+        return diag_error(r->f.diags, DIAG_opset, at, "IR version %lld; 1 to %d are read",
+                          (long long)r->m.ir_version, ONNX_NEWEST_IR);
     r->opset = r->m.n_opset == 0 ? 1 : 0; /* files older than operator sets name none */
     for (size_t i = 0; i < r->m.n_opset; i++)
         if (strcmp(r->m.opset[i].domain, "") == 0)
@@ -404,8 +403,11 @@ static enum status read(struct graph *g, struct blob *file, const struct read_op
     r->g = g;
     r->blob = file;
     r->o = o ? o : &defaults;
-    r->f = (struct onnx_file){ .arena = *scratch, .keep = g->arena, .diags = g->diags,
-                               .path = g->file, .bytes = { file->data, file->bytes } };
+    r->f = (struct onnx_file){ .arena = *scratch,
+                               .keep = g->arena,
+                               .diags = g->diags,
+                               .path = g->file,
+                               .bytes = { file->data, file->bytes } };
     const enum status st = read_model(r);
     free_scratch(scratch);
     return st;
@@ -413,8 +415,8 @@ static enum status read(struct graph *g, struct blob *file, const struct read_op
 
 static bool field_fits(const struct pb_field *x)
 {
-    static const uint8_t wire[] = { [1] = 1, [2] = 3, [3] = 3, [4] = 3, [5] = 1, [6] = 3, [7] = 3,
-                                    [8] = 3, [14] = 3, [20] = 3, [25] = 3, [26] = 3 };
+    static const uint8_t wire[] = { [1] = 1, [2] = 3, [3] = 3,  [4] = 3,  [5] = 1,  [6] = 3,
+                                    [7] = 3, [8] = 3, [14] = 3, [20] = 3, [25] = 3, [26] = 3 };
     return x->number < COUNT(wire) && wire[x->number] &&
            (wire[x->number] == 1) == (x->wire == PB_VARINT) &&
            (wire[x->number] == 3) == (x->wire == PB_BYTES);

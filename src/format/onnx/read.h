@@ -43,7 +43,7 @@ struct onnx_reader {
     struct onnx_binding *bound; /* [names] */
     struct onnx_declared *info; /* [names] of value_info and outputs */
     uint32_t graph_serial, n_graphs;
-    uint32_t *producer;         /* [names] while sorting: node + 1 */
+    uint32_t *producer; /* [names] while sorting: node + 1 */
     struct onnx_undo *undo;
     size_t n_undo, cap_undo;
     uint32_t level, barrier;
@@ -62,7 +62,7 @@ struct onnx_reader {
     struct strmap row_cache; /* operator of ai.onnx at the file's opset -> index in rows */
     const struct onnx_row **rows;
     size_t n_rows, cap_rows;
-    size_t n_stale;      /* declared types that contradict inference */
+    size_t n_stale; /* declared types that contradict inference */
     const char *stale_name;
     char *key; /* scratch for the keys of functions */
     size_t cap_key;

@@ -151,10 +151,11 @@ static enum status parse_sparse(struct onnx_reader *r, struct slice message, con
     }
     if (in.bad)
         return onnx_malformed(&r->f, in.p, "SparseTensorProto");
-    if (!values || !indices || s->values.external || s->indices.external ||
-        s->values.rank != 1 || s->indices.dtype != DT_i64 || s->values.dtype == DT_string ||
+    if (!values || !indices || s->values.external || s->indices.external || s->values.rank != 1 ||
+        s->indices.dtype != DT_i64 || s->values.dtype == DT_string ||
         dtype_bits(s->values.dtype) < 8)
-        return sparse_error(r, name, "values (1-D numbers) or indices (int64) are not as they must be");
+        return sparse_error(r, name,
+                            "values (1-D numbers) or indices (int64) are not as they must be");
     s->dense.dtype = s->values.dtype;
     if (!dims_mul_checked(s->dense.dim, s->dense.rank, &s->dense.n) ||
         !dtype_size(s->dense.dtype, s->dense.n, &s->dense.bytes) || s->dense.bytes > MAX_DENSE)

@@ -4,6 +4,7 @@
  * attribute with ref_attr_name takes the caller's value, else the function's default, else is
  * absent. Reading a node of the body with such attributes resolved is map.c's call_open().
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "format/onnx/read.h"

@@ -83,10 +83,11 @@ static enum status read_type(struct onnx_reader *r, struct slice s, const char *
         if (x.number == 5 || x.number == 7 || x.number == 8) {
             struct where at = WHERE_NONE;
             at.file = r->f.path;
-            return diag_error(r->f.diags, DIAG_unsupported, at,
-                              "\"%s\" is a map, sparse or opaque value; only tensors, sequences and "
-                              "optionals are read",
-                              name);
+            return diag_error(
+                r->f.diags, DIAG_unsupported, at,
+                "\"%s\" is a map, sparse or opaque value; only tensors, sequences and "
+                "optionals are read",
+                name);
         }
     }
     return in.bad ? onnx_malformed(&r->f, in.p, "TypeProto") : OK;

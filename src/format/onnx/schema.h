@@ -23,10 +23,10 @@ const struct onnx_schema *onnx_schema_at(const char *name, int64_t opset);
 const struct onnx_schema *onnx_schema_newest(const char *name);
 
 struct onnx_schema_attr {
-    char kind;       /* i f s t g y x, capital: list */
+    char kind; /* i f s t g y x, capital: list */
     bool required;
     bool has_default;
-    char text[40];   /* default as text */
+    char text[40]; /* default as text */
 };
 /* false: this version has no such attribute */
 bool onnx_schema_attr(const struct onnx_schema *s, const char *name, struct onnx_schema_attr *out);

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-
 static const uint8_t elem_dtype[] = {
     [1] = DT_f32,       [2] = DT_u8,          [3] = DT_i8,      [4] = DT_u16,
     [5] = DT_i16,       [6] = DT_i32,         [7] = DT_i64,     [8] = DT_string,
@@ -33,20 +32,46 @@ int onnx_dtype_elem(enum dtype dt)
 }
 
 /* TensorProto fields */
-enum { T_DIMS = 1, T_TYPE, T_SEGMENT, T_FLOAT, T_INT32, T_STRING, T_INT64, T_NAME, T_RAW, T_DOUBLE,
-       T_UINT64, T_DOC, T_EXTERNAL, T_LOCATION };
+enum {
+    T_DIMS = 1,
+    T_TYPE,
+    T_SEGMENT,
+    T_FLOAT,
+    T_INT32,
+    T_STRING,
+    T_INT64,
+    T_NAME,
+    T_RAW,
+    T_DOUBLE,
+    T_UINT64,
+    T_DOC,
+    T_EXTERNAL,
+    T_LOCATION
+};
 
 /* The typed field that carries dt, and the wire type of its elements. */
 static uint32_t data_field(enum dtype dt, enum pb_wire *wire)
 {
     *wire = PB_VARINT;
     switch (dt) {
-    case DT_f32: case DT_c64: *wire = PB_FIXED32; return T_FLOAT;
-    case DT_f64: case DT_c128: *wire = PB_FIXED64; return T_DOUBLE;
-    case DT_string: *wire = PB_BYTES; return T_STRING;
-    case DT_i64: return T_INT64;
-    case DT_u32: case DT_u64: return T_UINT64;
-    default: return T_INT32;
+    case DT_f32:
+    case DT_c64:
+        *wire = PB_FIXED32;
+        return T_FLOAT;
+    case DT_f64:
+    case DT_c128:
+        *wire = PB_FIXED64;
+        return T_DOUBLE;
+    case DT_string:
+        *wire = PB_BYTES;
+        return T_STRING;
+    case DT_i64:
+        return T_INT64;
+    case DT_u32:
+    case DT_u64:
+        return T_UINT64;
+    default:
+        return T_INT32;
     }
 }
 
@@ -115,18 +140,31 @@ static enum status header_field(struct onnx_file *f, struct pb *r, const struct 
                                 struct onnx_tensor *t, struct data_seen *d)
 {
     switch (x->number) {
-    case T_DIMS: return take_dims(f, r, x, t);
-    case T_TYPE: d->elem = pb_int(r, x); return OK;
-    case T_SEGMENT: d->segment = true; return OK;
-    case T_NAME: t->name = onnx_string(f, pb_bytes(r, x)); return OK;
-    case T_DOC: t->doc = onnx_string(f, pb_bytes(r, x)); return OK;
+    case T_DIMS:
+        return take_dims(f, r, x, t);
+    case T_TYPE:
+        d->elem = pb_int(r, x);
+        return OK;
+    case T_SEGMENT:
+        d->segment = true;
+        return OK;
+    case T_NAME:
+        t->name = onnx_string(f, pb_bytes(r, x));
+        return OK;
+    case T_DOC:
+        t->doc = onnx_string(f, pb_bytes(r, x));
+        return OK;
     case T_RAW:
         d->raw = pb_bytes(r, x);
         d->has_raw = true;
         return OK;
-    case T_EXTERNAL: return take_external(f, pb_bytes(r, x), t);
-    case T_LOCATION: t->external = pb_int(r, x) == 1; return OK;
-    default: return OK;
+    case T_EXTERNAL:
+        return take_external(f, pb_bytes(r, x), t);
+    case T_LOCATION:
+        t->external = pb_int(r, x) == 1;
+        return OK;
+    default:
+        return OK;
     }
 }
 
@@ -172,10 +210,9 @@ static enum status check_typed(struct onnx_file *f, struct onnx_tensor *t)
         return onnx_malformed(f, r.p, "TensorProto");
     const int64_t want = data_entries(t);
     if (have != (uint64_t)want) {
-        const enum status st =
-            diag_error(f->diags, DIAG_file, tensor_where(f, t),
-                       "tensor \"%s\" holds %llu values, its dims ask for %lld", label(t),
-                       (unsigned long long)have, (long long)want);
+        const enum status st = diag_error(f->diags, DIAG_file, tensor_where(f, t),
+                                          "tensor \"%s\" holds %llu values, its dims ask for %lld",
+                                          label(t), (unsigned long long)have, (long long)want);
         diag_hint(f->diags, "the file may be damaged, or its external data was stripped");
         return st;
     }
@@ -218,10 +255,18 @@ enum status onnx_tensor_parse(struct onnx_file *f, struct slice message, struct 
 static void store_int(void *out, enum dtype dt, size_t i, int64_t v)
 {
     switch (dt == DT_string ? 0 : dtype_bits(dt)) {
-    case 64: ((int64_t *)out)[i] = v; break;
-    case 32: ((int32_t *)out)[i] = (int32_t)v; break;
-    case 16: ((int16_t *)out)[i] = (int16_t)v; break;
-    default: ((uint8_t *)out)[i] = dt == DT_bool ? v != 0 : (uint8_t)v; break;
+    case 64:
+        ((int64_t *)out)[i] = v;
+        break;
+    case 32:
+        ((int32_t *)out)[i] = (int32_t)v;
+        break;
+    case 16:
+        ((int16_t *)out)[i] = (int16_t)v;
+        break;
+    default:
+        ((uint8_t *)out)[i] = dt == DT_bool ? v != 0 : (uint8_t)v;
+        break;
     }
 }
 
@@ -341,7 +386,9 @@ static enum status read_value(struct onnx_file *f, struct slice s, int kind, int
 enum status onnx_value_read(struct arena *a, const void *bytes, size_t n, int kind,
                             struct diags *ds, const char *path, struct tensor *out)
 {
-    struct onnx_file f = { .arena = a, .keep = a, .diags = ds, .path = path, .bytes = { bytes, n } };
+    struct onnx_file f = {
+        .arena = a, .keep = a, .diags = ds, .path = path, .bytes = { bytes, n }
+    };
     return read_value(&f, f.bytes, kind < 0 ? guess_kind(f.bytes) : kind, 0, out);
 }
 

@@ -27,8 +27,8 @@ enum pb_wire { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_FIXED32 = 5 };
 struct pb_field {
     uint32_t number;
     enum pb_wire wire;
-    uint64_t v;         /* varint, fixed */
-    struct slice bytes; /* strings, messages, packed lists */
+    uint64_t v;           /* varint, fixed */
+    struct slice bytes;   /* strings, messages, packed lists */
     const uint8_t *start; /* the field's tag */
 };
 
