@@ -325,6 +325,11 @@ bool path_is_file(const char *path)
     return os_kind(path) == OS_FILE;
 }
 
+bool path_is_inside(const char *dir, const char *path)
+{
+    return os_is_inside(dir, path);
+}
+
 enum status path_make_dir(const char *path, struct diags *ds)
 {
     struct where at = WHERE_NONE;

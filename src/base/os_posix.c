@@ -376,6 +376,20 @@ void os_resolve(const char *path, char *out, size_t cap)
     free(real);
 }
 
+bool os_is_inside(const char *dir, const char *path)
+{
+    char *d = realpath(dir, NULL);
+    char *p = realpath(path, NULL);
+    bool inside = false;
+    if (d && p) {
+        const size_t n = strlen(d);
+        inside = strncmp(p, d, n) == 0 && (p[n] == '/' || (n > 0 && d[n - 1] == '/'));
+    }
+    free(d);
+    free(p);
+    return inside;
+}
+
 int os_make_dir(const char *path)
 {
     if (mkdir(path, 0777) == 0)
