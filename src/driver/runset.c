@@ -110,7 +110,7 @@ enum status runset_samples(struct slip_job *j, const struct graph *g, const char
 {
     const struct samples_options o = { .native = job_flag(j, "native-inputs") };
     const struct sample_input *in = describe(j, g);
-    const char **given, **file;
+    const char **given, **file = NULL;
     const size_t n = job_values(j, "input", &given);
 
     if (n > 0) {

@@ -221,9 +221,9 @@ static enum status run_node(struct ref_plan *p, node_id id)
     struct tensor *y = small_y;
     enum status st;
 
-    if (n->n_in > COUNT(small))
+    if ((size_t)n->n_in > COUNT(small))
         x = pool_alloc(p->pool, mem_mul(n->n_in, sizeof *x));
-    if (n->n_out > COUNT(small_y))
+    if ((size_t)n->n_out > COUNT(small_y))
         y = pool_alloc(p->pool, mem_mul(n->n_out, sizeof *y));
     for (int j = 0; j < n->n_in; j++)
         x[j] = has_value(n->in[j].v) ? operand(p, n->in[j].v) : NULL;

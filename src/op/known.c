@@ -211,7 +211,7 @@ static int64_t source_index(const struct type *x, const struct type *y, int64_t 
 
 void known_binary(struct infer *in, char op)
 {
-    dim_t a[KNOWN_MAX], b[KNOWN_MAX], y[KNOWN_MAX];
+    dim_t a[KNOWN_MAX], b[KNOWN_MAX], y[KNOWN_MAX] = { 0 };
 
     if (!known_wanted(in))
         return;

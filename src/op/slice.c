@@ -28,7 +28,7 @@ static int64_t clamped(int64_t v, int64_t lo, int64_t hi)
 /* All numbers: the elements taken and the first of them. */
 static int64_t cut_count(const struct cut *c, int64_t n, int64_t *first)
 {
-    int64_t a, b, s = c->step;
+    int64_t a = 0, b = 0, s = c->step;
 
     known_number(c->start, &a);
     known_number(c->end, &b);
@@ -68,7 +68,7 @@ static dim_t bound(struct infer *in, dim_t v, dim_t n)
 
 static dim_t cut_dim(struct infer *in, const struct cut *c, dim_t n)
 {
-    int64_t a, b, first;
+    int64_t a = 0, b = 0, first;
     const bool na = known_number(c->start, &a), nb = known_number(c->end, &b);
 
     if (dim_is_const(n) && na && nb)

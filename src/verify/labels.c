@@ -6,6 +6,7 @@
 
 #include "base/blob.h"
 #include "base/file.h"
+#include "base/str.h"
 
 struct labels {
     int64_t *class;
