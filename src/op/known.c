@@ -153,7 +153,7 @@ static dim_t compare(struct infer *in, char op, dim_t a, dim_t b)
 
 dim_t known_op(struct infer *in, char op, dim_t a, dim_t b)
 {
-    int64_t x, y, r;
+    int64_t x = 0, y = 0, r;
     const bool na = known_number(a, &x), nb = known_number(b, &y);
 
     if (na && nb)
