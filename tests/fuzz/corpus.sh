@@ -13,6 +13,7 @@ corpus() {
     pb) set -- "*.pb" ;;
     *) return ;;
     esac
-    [ -d "$shared/models" ] && find "$shared/models/" -type f -name "$1" -size -300k | sort | head -n 16
+    [ -d "$shared/models" ] && find "$shared/models/" -type f -name "$1" -size -300k -printf "%s %p\n" |
+        sort -k1,1nr -k2 | head -n 16 | cut -d" " -f2-
     return 0
 }
