@@ -43,7 +43,7 @@ int os_keep_as(const char *path, const char *kept);
 /* The file a chain of symbolic links ends in; `path` itself when there is none. */
 void os_resolve(const char *path, char *out, size_t cap);
 bool os_is_inside(const char *dir, const char *path); /* once all links are followed */
-int os_make_dir(const char *path); /* 0 also when it is there */
+int os_make_dir(const char *path);                    /* 0 also when it is there */
 
 /* Names in a folder, one by one; NULL at the end. */
 int os_dir_open(const char *path, void **dir);
