@@ -53,9 +53,12 @@ static void fail(const char *why)
 
 static void fail_diags(struct arena *a, const struct diags *ds, const char *what)
 {
-    for (size_t i = 0; i < ds->n; i++)
-        if (ds->v[i].sev == SEV_ERROR)
-            fail(arena_printf(a, "%s: %s", what, diag_text(a, &ds->v[i])));
+    for (size_t i = 0; i < ds->n; i++) {
+        const struct diag *d = &ds->v[i];
+        if (d->sev == SEV_ERROR)
+            fail(arena_printf(a, "%s: %s: %s [%s]", what, d->at.op ? d->at.op : "model", d->message,
+                              diag_code_name(d->code)));
+    }
     fail(arena_printf(a, "%s: failed without a diagnostic", what));
 }
 
