@@ -51,8 +51,9 @@ static enum status check_mode(struct infer *in, int d, int64_t n, int64_t begin,
     const struct pad_attrs *at = in->attrs;
 
     if (begin < -n || end < -n || begin + n + end < 0)
-        return infer_error(in, DIAG_value, 1, "crops %" PRId64 " and %" PRId64
-                           " off dim %d, which is %" PRId64, -begin, -end, d, n);
+        return infer_error(in, DIAG_value, 1,
+                           "crops %" PRId64 " and %" PRId64 " off dim %d, which is %" PRId64,
+                           -begin, -end, d, n);
     const int64_t left = n + (begin < 0 ? begin : 0) + (end < 0 ? end : 0);
     if (at->mode != MODE_CONSTANT && left <= 0 && (begin > 0 || end > 0))
         return infer_error(in, DIAG_value, 1, "dim %d has no element to repeat", d);
@@ -222,8 +223,9 @@ static enum status pad_eval(struct eval *e)
     return OK;
 }
 
-static const char *const mode_names[] = { "constant", "reflect", "edge", "wrap", "symmetric",
-                                          NULL };
+static const char *const mode_names[] = {
+    "constant", "reflect", "edge", "wrap", "symmetric", NULL
+};
 static const struct attr_def pad_rows[] = {
     A_ENUM(struct pad_attrs, mode, mode_names, MODE_CONSTANT, "what the new elements are"),
     { 0 },

@@ -114,11 +114,16 @@ static double as_dtype(double v, enum dtype dt)
 static int f8_kind(enum dtype dt)
 {
     switch (dt) {
-    case DT_f8e4m3fn: return 0;
-    case DT_f8e4m3fnuz: return 1;
-    case DT_f8e5m2: return 2;
-    case DT_f8e5m2fnuz: return 3;
-    default: return 5;
+    case DT_f8e4m3fn:
+        return 0;
+    case DT_f8e4m3fnuz:
+        return 1;
+    case DT_f8e5m2:
+        return 2;
+    case DT_f8e5m2fnuz:
+        return 3;
+    default:
+        return 5;
     }
 }
 
@@ -143,8 +148,7 @@ static void store_codes(const struct quantize_job *j, int64_t at, int64_t n, uni
 
     if (is_small_float(dt) && dtype_bits(dt) == 8)
         for (int64_t k = 0; k < n; k++)
-            ((uint8_t *)j->y->data)[at + k] =
-                f32_to_f8((float)v->f[k], f8_kind(dt), j->saturate);
+            ((uint8_t *)j->y->data)[at + k] = f32_to_f8((float)v->f[k], f8_kind(dt), j->saturate);
     else
         elems_store(j->y, at, n, EC_F64, v);
 }
@@ -191,9 +195,9 @@ static void scale_steps(struct quantize_job *j, const struct tensor *s, int64_t 
     j->s_axis = j->l.inner;
     j->s_inner = 1;
     j->s_outer = s->dim[j->l.axis] * j->l.inner;
-    j->block = block > 0            ? block
-               : s->dim[j->l.axis]  ? (j->l.n + s->dim[j->l.axis] - 1) / s->dim[j->l.axis]
-                                    : 1;
+    j->block = block > 0           ? block
+               : s->dim[j->l.axis] ? (j->l.n + s->dim[j->l.axis] - 1) / s->dim[j->l.axis]
+                                   : 1;
 }
 
 static enum status quantize_run(struct eval *e, enum dtype precision, bool saturate)

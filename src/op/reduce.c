@@ -129,10 +129,7 @@ static void start(const struct reduce_job *j, union chunk *acc, int64_t n)
     const bool max = j->red == RED_MAX || j->red == RED_LOG_SUM_EXP;
     int64_t lo = j->c == EC_I64 ? INT64_MIN : 0, hi = j->c == EC_I64 ? INT64_MAX : -1;
     int64_t v = j->red == RED_PROD ? 1 : max ? lo : j->red == RED_MIN ? hi : 0;
-    const double f = j->red == RED_PROD ? 1
-                     : max              ? -HUGE_VAL
-                     : j->red == RED_MIN ? HUGE_VAL
-                                         : 0;
+    const double f = j->red == RED_PROD ? 1 : max ? -HUGE_VAL : j->red == RED_MIN ? HUGE_VAL : 0;
 
     if (j->c != EC_F64 && tensor_elements(j->x) == 0 && (max || j->red == RED_MIN)) {
         /* the least, or the greatest, of the type itself */
