@@ -121,7 +121,7 @@ struct operand_def {
     bool optional;
     bool same; /* same dtype as operand 0 (results: too) */
 };
-#define MAX_OPERAND_DEFS 20 /* the last one repeats for variadic ops */
+#define MAX_OPERAND_DEFS 24 /* the last one repeats for variadic ops */
 
 /* -- inference ------------------------------------------------------------------------------ */
 /* One call infers the result types of one node. x[j] is NULL for an absent operand. xk[j] are known

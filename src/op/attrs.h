@@ -76,9 +76,10 @@ struct pool_attrs {
     int64_t act; /* ours */
 };
 
-struct batch_norm_attrs { /* batch_normalization: X scale B mean var; inference only */
+struct batch_norm_attrs { /* batch_normalization: X scale B mean var */
     int64_t layout;
-    double epsilon;
+    double epsilon, momentum;
+    int64_t training_mode;
 };
 struct norm_attrs { /* instance_, layer_, rms_, group_normalization, mean_variance_, lp_ */
     int64_t layout;
@@ -185,6 +186,76 @@ struct rnn_attrs {     /* rnn lstm gru; operands as ONNX */
     double clip; /* 0: none */
     struct strs activations;
     struct floats activation_alpha, activation_beta;
+};
+struct deform_attrs { /* deform_conv: X W offset B? mask? */
+    int64_t group, offset_group;
+    struct ints kernel_shape, strides, pads, dilations;
+};
+struct causal_conv_attrs { /* causal_conv_with_state: input weight bias? past_state? */
+    int64_t activation;    /* none silu swish */
+};
+struct roi_attrs { /* max_roi_pool, roi_align */
+    int64_t coordinate_transformation_mode; /* half_pixel output_half_pixel */
+    int64_t mode;                           /* avg max */
+    int64_t output_height, output_width, sampling_ratio;
+    double spatial_scale;
+    struct ints pooled_shape;
+};
+struct batch_mat_mul_attrs { /* ours: TFLite's BATCH_MATMUL */
+    int64_t adj_x, adj_y;
+    int64_t asymmetric_quantize_inputs;
+};
+/* ours: unidirectional_sequence_lstm, operands as TFLite's; results: output, new activation state,
+ * new cell state */
+struct sequence_lstm_attrs {
+    int64_t act, time_major, asymmetric_quantize_inputs;
+    double cell_clip, proj_clip; /* 0: none */
+};
+/* ours: svdf: input weights_feature weights_time bias? state; results: output, new state */
+struct svdf_attrs {
+    int64_t rank, act, asymmetric_quantize_inputs;
+};
+struct grid_attrs { /* grid_sample, affine_grid */
+    int64_t mode;   /* linear nearest cubic */
+    int64_t padding_mode; /* zeros border reflection */
+    int64_t align_corners;
+};
+struct col2im_attrs { /* col2im: input image_shape block_shape */
+    struct ints strides, pads, dilations;
+};
+struct signal_attrs { /* dft, stft, the windows, mel_weight_matrix */
+    int64_t inverse, onesided, periodic, output_datatype;
+};
+struct nms_attrs { /* non_max_suppression */
+    int64_t center_point_box;
+};
+struct attention_attrs { /* attention, flex_attention */
+    int64_t is_causal, q_num_heads, kv_num_heads, qk_matmul_output_mode, softmax_precision;
+    int64_t left_window_size, right_window_size; /* -1: no bound */
+    double scale, softcap;                       /* scale 0: 1/sqrt(head size) */
+};
+struct linear_attention_attrs {
+    int64_t q_num_heads, kv_num_heads, chunk_size;
+    int64_t update_rule; /* linear gated delta gated_delta */
+    double scale;        /* 0: 1/sqrt(head size) */
+};
+struct rotary_attrs { /* rotary_embedding: X cos_cache sin_cache position_ids? */
+    int64_t interleaved, num_heads, rotary_embedding_dim;
+};
+struct loss_attrs { /* negative_log_likelihood_loss, softmax_cross_entropy_loss */
+    int64_t reduction;    /* none sum mean */
+    int64_t ignore_index; /* INT64_MIN when absent */
+};
+struct tfidf_attrs { /* tf_idf_vectorizer */
+    int64_t min_gram_length, max_gram_length, max_skip_count;
+    int64_t mode; /* TF IDF TFIDF */
+    struct ints ngram_counts, ngram_indexes, pool_int64s;
+    struct strs pool_strings;
+    struct floats weights;
+};
+struct scan_attrs { /* scan: initial states then scan inputs */
+    int64_t num_scan_inputs;
+    struct ints scan_input_axes, scan_output_axes, scan_input_directions, scan_output_directions;
 };
 struct einsum_attrs {
     const char *equation;
