@@ -51,7 +51,7 @@ static enum status check_bias(struct infer *in, int j, dim_t channels)
         return OK;
     if (b->rank != 1)
         return infer_error(in, DIAG_shape, j, "rank is %d, expected 1", b->rank);
-    return infer_same_dim(in, j, 0, b->dim[0], channels, &d);
+    return infer_same_dim(in, j, 0, channels, b->dim[0], &d);
 }
 
 static enum status infer_conv_shape(struct infer *in, enum dtype dt)
@@ -231,15 +231,15 @@ static enum status infer_causal_conv(struct infer *in)
     in->y[0] = *x;
     if (w->rank == RANK_UNKNOWN || in->ny < 2)
         return OK;
-    TRY(infer_same_dim(in, 1, 0, w->dim[0], x->dim[1], &same));
-    TRY(infer_same_dim(in, 1, 1, w->dim[1], 1, &same));
+    TRY(infer_same_dim(in, 1, 0, x->dim[1], w->dim[0], &same));
+    TRY(infer_same_dim(in, 1, 1, 1, w->dim[1], &same));
     dim[0] = x->dim[0];
     dim[1] = x->dim[1];
     dim[2] = infer_shift(in, w->dim[2], -1);
     in->y[1] = type_make(x->dtype, 3, dim);
     if (in->nx > 3 && in->x[3] && in->x[3]->rank == 3)
         for (int i = 0; i < 3; i++)
-            TRY(infer_same_dim(in, 3, i, in->x[3]->dim[i], dim[i], &same));
+            TRY(infer_same_dim(in, 3, i, dim[i], in->x[3]->dim[i], &same));
     return OK;
 }
 
@@ -296,9 +296,9 @@ static const struct attr_def conv_attr_rows[] = {
     A_ENUM(struct conv_attrs, act, nn_acts, ACT_NONE, "fused activation"),
     { .kind = ATTR_END },
 };
-static const struct operand_def conv_in[] = { OPERAND("X", DTM_FLOATS), OPERAND_SAME("W", DTM_FLOATS),
-                                              OPERAND_OPT_SAME("B", DTM_FLOATS) };
-static const struct operand_def conv_out[] = { OPERAND("Y", DTM_FLOATS) };
+static const struct operand_def conv_in[] = { R_("X", DTM_FLOATS), R_SAME("W", DTM_FLOATS),
+                                              R_OPT_SAME("B", DTM_FLOATS) };
+static const struct operand_def conv_out[] = { R_("Y", DTM_FLOATS) };
 
 const struct op_def op_conv = {
     .name = "conv",
@@ -322,12 +322,12 @@ const struct op_def op_conv = {
 
 #define DTM_BYTES (DTM(u8) | DTM(i8))
 static const struct operand_def conv_integer_in[] = {
-    OPERAND("x", DTM_BYTES),
-    OPERAND("w", DTM_BYTES),
-    OPERAND_OPT("x_zero_point", DTM_BYTES),
-    OPERAND_OPT("w_zero_point", DTM_BYTES),
+    R_("x", DTM_BYTES),
+    R_("w", DTM_BYTES),
+    R_OPT("x_zero_point", DTM_BYTES),
+    R_OPT("w_zero_point", DTM_BYTES),
 };
-static const struct operand_def conv_integer_out[] = { OPERAND("y", DTM(i32)) };
+static const struct operand_def conv_integer_out[] = { R_("y", DTM(i32)) };
 
 const struct op_def op_conv_integer = {
     .name = "conv_integer",
@@ -355,11 +355,11 @@ static const struct attr_def causal_attr_rows[] = {
     { .kind = ATTR_END },
 };
 static const struct operand_def causal_in[] = {
-    OPERAND("input", DTM_NARROW), OPERAND_SAME("weight", DTM_NARROW),
-    OPERAND_OPT_SAME("bias", DTM_NARROW), OPERAND_OPT_SAME("past_state", DTM_NARROW)
+    R_("input", DTM_NARROW), R_SAME("weight", DTM_NARROW),
+    R_OPT_SAME("bias", DTM_NARROW), R_OPT_SAME("past_state", DTM_NARROW)
 };
-static const struct operand_def causal_out[] = { OPERAND_SAME("output", DTM_NARROW),
-                                                 OPERAND_SAME("present_state", DTM_NARROW) };
+static const struct operand_def causal_out[] = { R_SAME("output", DTM_NARROW),
+                                                 R_SAME("present_state", DTM_NARROW) };
 
 const struct op_def op_causal_conv_with_state = {
     .name = "causal_conv_with_state",

@@ -25,7 +25,7 @@ static enum status check_transposed(struct infer *in, const struct conv_attrs *a
 
     if (a->layout == LAYOUT_LAST)
         have = infer_dim_op(in, '*', w->dim[w->rank - 1], a->group);
-    TRY(infer_same_dim(in, 1, 0, have, channels, &same));
+    TRY(infer_same_dim(in, 1, 0, channels, have, &same));
     if (dim_is_const(same) && same % a->group)
         return infer_error(in, DIAG_shape, 0, "%lld channels do not divide into %lld groups",
                            (long long)same, (long long)a->group);
@@ -36,7 +36,7 @@ static enum status check_transposed(struct infer *in, const struct conv_attrs *a
     if (in->nx > 2 && in->x[2] && in->x[2]->rank != RANK_UNKNOWN) {
         if (in->x[2]->rank != 1)
             return infer_error(in, DIAG_shape, 2, "rank is %d, expected 1", in->x[2]->rank);
-        TRY(infer_same_dim(in, 2, 0, in->x[2]->dim[0], outputs, &same));
+        TRY(infer_same_dim(in, 2, 0, outputs, in->x[2]->dim[0], &same));
     }
     return OK;
 }
@@ -314,10 +314,10 @@ static const struct attr_def conv_transpose_attr_rows[] = {
     A_ENUM(struct conv_attrs, act, nn_acts, ACT_NONE, "fused activation"),
     { .kind = ATTR_END },
 };
-static const struct operand_def conv_transpose_in[] = { OPERAND("X", DTM_FLOATS),
-                                                        OPERAND_SAME("W", DTM_FLOATS),
-                                                        OPERAND_OPT_SAME("B", DTM_FLOATS) };
-static const struct operand_def conv_transpose_out[] = { OPERAND_SAME("Y", DTM_FLOATS) };
+static const struct operand_def conv_transpose_in[] = { R_("X", DTM_FLOATS),
+                                                        R_SAME("W", DTM_FLOATS),
+                                                        R_OPT_SAME("B", DTM_FLOATS) };
+static const struct operand_def conv_transpose_out[] = { R_SAME("Y", DTM_FLOATS) };
 
 const struct op_def op_conv_transpose = {
     .name = "conv_transpose",

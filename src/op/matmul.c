@@ -17,7 +17,7 @@ static enum status infer_product(struct infer *in, enum dtype dt, bool ta, bool 
         return infer_error(in, DIAG_shape, a->rank < 1 ? 0 : 1, "a scalar, expected rank 1 or more");
     const int ka = a->rank == 1 ? 0 : a->rank - (ta ? 2 : 1);
     const int kb = b->rank == 1 ? 0 : b->rank - (tb ? 1 : 2);
-    TRY(infer_same_dim(in, 1, kb, b->dim[kb], a->dim[ka], &same));
+    TRY(infer_same_dim(in, 1, kb, a->dim[ka], b->dim[kb], &same));
     batch_a.rank = a->rank > 2 ? (int8_t)(a->rank - 2) : 0;
     batch_b.rank = b->rank > 2 ? (int8_t)(b->rank - 2) : 0;
     TRY(infer_broadcast(in, &batch_a, &batch_b, &y));
@@ -82,11 +82,11 @@ static enum status infer_fully_connected(struct infer *in)
     if (x->rank < 1)
         return infer_error(in, DIAG_shape, 0, "a scalar, expected rank 1 or more");
     if (b && b->rank == 1)
-        TRY(infer_same_dim(in, 2, 0, b->dim[0], w->dim[0], &same));
+        TRY(infer_same_dim(in, 2, 0, w->dim[0], b->dim[0], &same));
     else if (b && b->rank != RANK_UNKNOWN)
         return infer_error(in, DIAG_shape, 2, "rank is %d, expected 1", b->rank);
     if (a->keep_num_dims) {
-        TRY(infer_same_dim(in, 0, x->rank - 1, x->dim[x->rank - 1], w->dim[1], &same));
+        TRY(infer_same_dim(in, 0, x->rank - 1, w->dim[1], x->dim[x->rank - 1], &same));
         struct type y = *x;
         y.dim[y.rank - 1] = w->dim[0];
         in->y[0] = type_make(x->dtype, y.rank, y.dim);
@@ -416,19 +416,19 @@ static double fully_connected_macs(const void *attrs, const struct type *const *
 /* -- definitions ------------------------------------------------------------------------------ */
 #define DTM_WIDE (DTM_FLOATS | DTM(i32) | DTM(u32) | DTM(i64) | DTM(u64))
 #define DTM_BYTES (DTM(i8) | DTM(u8))
-static const struct operand_def mat_mul_in[] = { OPERAND("A", DTM_WIDE), OPERAND_SAME("B", DTM_WIDE) };
-static const struct operand_def gemm_in[] = { OPERAND("A", DTM_WIDE), OPERAND_SAME("B", DTM_WIDE),
-                                              OPERAND_OPT_SAME("C", DTM_WIDE) };
-static const struct operand_def mat_mul_out[] = { OPERAND_SAME("Y", DTM_WIDE) };
+static const struct operand_def mat_mul_in[] = { R_("A", DTM_WIDE), R_SAME("B", DTM_WIDE) };
+static const struct operand_def gemm_in[] = { R_("A", DTM_WIDE), R_SAME("B", DTM_WIDE),
+                                              R_OPT_SAME("C", DTM_WIDE) };
+static const struct operand_def mat_mul_out[] = { R_SAME("Y", DTM_WIDE) };
 static const struct operand_def mat_mul_integer_in[] = {
-    OPERAND("A", DTM_BYTES), OPERAND("B", DTM_BYTES), OPERAND_OPT("a_zero_point", DTM_BYTES),
-    OPERAND_OPT("b_zero_point", DTM_BYTES)
+    R_("A", DTM_BYTES), R_("B", DTM_BYTES), R_OPT("a_zero_point", DTM_BYTES),
+    R_OPT("b_zero_point", DTM_BYTES)
 };
-static const struct operand_def mat_mul_integer_out[] = { OPERAND("Y", DTM(i32)) };
-static const struct operand_def fully_connected_in[] = { OPERAND("X", DTM_FLOATS),
-                                                         OPERAND_SAME("W", DTM_FLOATS),
-                                                         OPERAND_OPT_SAME("B", DTM_FLOATS) };
-static const struct operand_def fully_connected_out[] = { OPERAND_SAME("Y", DTM_FLOATS) };
+static const struct operand_def mat_mul_integer_out[] = { R_("Y", DTM(i32)) };
+static const struct operand_def fully_connected_in[] = { R_("X", DTM_FLOATS),
+                                                         R_SAME("W", DTM_FLOATS),
+                                                         R_OPT_SAME("B", DTM_FLOATS) };
+static const struct operand_def fully_connected_out[] = { R_SAME("Y", DTM_FLOATS) };
 
 static const struct attr_def gemm_attr_rows[] = {
     A_FLOAT(struct gemm_attrs, alpha, 1, "factor of A B"),

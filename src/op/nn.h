@@ -7,14 +7,7 @@
 #define OP_NN_H
 
 #include "base/thread.h"
-#include "ir/op.h"
-#include "op/attrs.h"
-
-/* Rows of operand tables. */
-#define OPERAND(n, m) { .name = (n), .dtypes = (m) }
-#define OPERAND_OPT(n, m) { .name = (n), .dtypes = (m), .optional = true }
-#define OPERAND_SAME(n, m) { .name = (n), .dtypes = (m), .same = true }
-#define OPERAND_OPT_SAME(n, m) { .name = (n), .dtypes = (m), .same = true, .optional = true }
+#include "op/defs.h"
 
 extern const char *const nn_layouts[];
 extern const char *const nn_acts[];

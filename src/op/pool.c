@@ -259,11 +259,11 @@ static const struct attr_def global_lp_attr_rows[] = {
 };
 
 #define DTM_POOL (DTM_FLOATS | DTM(i8) | DTM(u8))
-static const struct operand_def max_pool_in[] = { OPERAND("X", DTM_POOL) };
-static const struct operand_def max_pool_out[] = { OPERAND_SAME("Y", DTM_POOL),
-                                                   OPERAND_OPT("Indices", DTM(i64)) };
-static const struct operand_def pool_in[] = { OPERAND("X", DTM_FLOATS) };
-static const struct operand_def pool_out[] = { OPERAND_SAME("Y", DTM_FLOATS) };
+static const struct operand_def max_pool_in[] = { R_("X", DTM_POOL) };
+static const struct operand_def max_pool_out[] = { R_SAME("Y", DTM_POOL),
+                                                   R_OPT("Indices", DTM(i64)) };
+static const struct operand_def pool_in[] = { R_("X", DTM_FLOATS) };
+static const struct operand_def pool_out[] = { R_SAME("Y", DTM_FLOATS) };
 
 const struct op_def op_max_pool = {
     .name = "max_pool",
