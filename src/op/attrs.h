@@ -194,7 +194,7 @@ struct deform_attrs { /* deform_conv: X W offset B? mask? */
 struct causal_conv_attrs { /* causal_conv_with_state: input weight bias? past_state? */
     int64_t activation;    /* none silu swish */
 };
-struct roi_attrs { /* max_roi_pool, roi_align */
+struct roi_attrs {                          /* max_roi_pool, roi_align */
     int64_t coordinate_transformation_mode; /* half_pixel output_half_pixel */
     int64_t mode;                           /* avg max */
     int64_t output_height, output_width, sampling_ratio;
@@ -215,8 +215,8 @@ struct sequence_lstm_attrs {
 struct svdf_attrs {
     int64_t rank, act, asymmetric_quantize_inputs;
 };
-struct grid_attrs { /* grid_sample, affine_grid */
-    int64_t mode;   /* linear nearest cubic */
+struct grid_attrs {       /* grid_sample, affine_grid */
+    int64_t mode;         /* linear nearest cubic */
     int64_t padding_mode; /* zeros border reflection */
     int64_t align_corners;
 };
@@ -242,7 +242,7 @@ struct linear_attention_attrs {
 struct rotary_attrs { /* rotary_embedding: X cos_cache sin_cache position_ids? */
     int64_t interleaved, num_heads, rotary_embedding_dim;
 };
-struct loss_attrs { /* negative_log_likelihood_loss, softmax_cross_entropy_loss */
+struct loss_attrs {       /* negative_log_likelihood_loss, softmax_cross_entropy_loss */
     int64_t reduction;    /* none sum mean */
     int64_t ignore_index; /* INT64_MIN when absent */
 };

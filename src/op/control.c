@@ -38,8 +38,9 @@ static enum status infer_if(struct infer *in)
     for (int j = 0; j < in->ny; j++) {
         const struct type a = infer_region_output(in, 0, j), b = infer_region_output(in, 1, j);
         if (a.dtype != DT_NONE && b.dtype != DT_NONE && a.dtype != b.dtype)
-            return infer_error(in, DIAG_dtype, -1, "result %d is %s in one branch and %s in the other",
-                               j, dtype_name(a.dtype), dtype_name(b.dtype));
+            return infer_error(in, DIAG_dtype, -1,
+                               "result %d is %s in one branch and %s in the other", j,
+                               dtype_name(a.dtype), dtype_name(b.dtype));
         in->y[j] = decided ? (cond ? a : b) : merge_types(&a, &b);
     }
     return OK;
@@ -117,8 +118,9 @@ enum status region_settle(struct infer *in, struct type *t, int n, const struct 
             const struct type y = infer_region_output(in, 0, c->offset + i);
             struct type *x = &t[c->first + i];
             if (y.dtype != DT_NONE && x->dtype != DT_NONE && y.dtype != x->dtype)
-                return infer_error(in, DIAG_dtype, c->operand + i, "type is %s, but the body gives %s",
-                                   dtype_name(x->dtype), dtype_name(y.dtype));
+                return infer_error(in, DIAG_dtype, c->operand + i,
+                                   "type is %s, but the body gives %s", dtype_name(x->dtype),
+                                   dtype_name(y.dtype));
             const bool wider = widen(x, &y);
             if (wider && turn > 0) /* twice is enough: give up its shape */
                 x->rank = RANK_UNKNOWN;
@@ -167,7 +169,8 @@ static enum status check_body(struct infer *in, int n_in, int n_out)
     const size_t have = graph_region(in->g, in->node->regions[0])->n_inputs;
 
     if (have != (size_t)n_in)
-        return infer_error(in, DIAG_arity, -1, "the body takes %zu values, expected %d", have, n_in);
+        return infer_error(in, DIAG_arity, -1, "the body takes %zu values, expected %d", have,
+                           n_in);
     if (infer_region_outputs(in, 0) != n_out)
         return infer_error(in, DIAG_arity, -1, "the body yields %d values, expected %d",
                            infer_region_outputs(in, 0), n_out);
@@ -199,7 +202,8 @@ static enum status infer_loop(struct infer *in)
     for (int j = carried; j < in->ny; j++) {
         struct type y = infer_region_output(in, 0, j + 1);
         if (y.rank >= MAX_RANK)
-            return infer_error(in, DIAG_limit, -1, "scan output %d would have rank %d", j, y.rank + 1);
+            return infer_error(in, DIAG_limit, -1, "scan output %d would have rank %d", j,
+                               y.rank + 1);
         if (y.rank != RANK_UNKNOWN) {
             memmove(y.dim + 1, y.dim, (size_t)y.rank * sizeof y.dim[0]);
             y.dim[0] = loop_trips(in);
@@ -318,8 +322,9 @@ static enum status eval_loop(struct eval *e)
 
 const struct op_def op_loop = {
     .name = "loop",
-    .doc = "Run region 0 up to M times while its first output holds; other outputs are carried to the "
-           "next turn or stacked.",
+    .doc =
+        "Run region 0 up to M times while its first output holds; other outputs are carried to the "
+        "next turn or stacked.",
     .family = "control",
     .min_in = 2,
     .max_in = MANY,

@@ -24,9 +24,10 @@ static enum status check_weights(struct infer *in, const struct conv_attrs *a, d
         return infer_error(in, DIAG_shape, 0, "%lld channels do not divide into %lld groups",
                            (long long)channels, (long long)a->group);
     if (dim_is_const(channels) && dim_is_const(per_group) && per_group * a->group != channels)
-        return infer_error(in, DIAG_shape, 1,
-                           "weights for %lld channels in %lld groups, but input 0 has %lld channels",
-                           (long long)per_group, (long long)a->group, (long long)channels);
+        return infer_error(
+            in, DIAG_shape, 1,
+            "weights for %lld channels in %lld groups, but input 0 has %lld channels",
+            (long long)per_group, (long long)a->group, (long long)channels);
     if (dim_is_const(w->dim[0]) && w->dim[0] % a->group)
         return infer_error(in, DIAG_shape, 1, "%lld output channels do not divide into %lld groups",
                            (long long)w->dim[0], (long long)a->group);
@@ -37,8 +38,9 @@ static enum status check_weights(struct infer *in, const struct conv_attrs *a, d
             continue;
         k[i] = a->kernel_shape.v[i];
         if (dim_is_const(have) && have != k[i])
-            return infer_error(in, DIAG_shape, 1, "kernel axis %d is %lld, but kernel_shape says %lld",
-                               i, (long long)have, (long long)k[i]);
+            return infer_error(in, DIAG_shape, 1,
+                               "kernel axis %d is %lld, but kernel_shape says %lld", i,
+                               (long long)have, (long long)k[i]);
     }
     return OK;
 }
@@ -65,7 +67,8 @@ static enum status infer_conv_shape(struct infer *in, enum dtype dt)
     if (x->rank == RANK_UNKNOWN || w->rank == RANK_UNKNOWN)
         return OK;
     if (x->rank != w->rank)
-        return infer_error(in, DIAG_shape, 1, "rank is %d, expected %d as input 0", w->rank, x->rank);
+        return infer_error(in, DIAG_shape, 1, "rank is %d, expected %d as input 0", w->rank,
+                           x->rank);
     const int n = x->rank - 2;
     TRY(window_check(in, &win, n));
     TRY(check_weights(in, a, x->dim[channel_axis(a->layout, x->rank)], w, k));
@@ -98,7 +101,7 @@ struct conv {
     int64_t layout, group, act;
     struct image x, y;
     struct nums xv, wv, bias;
-    double x_zero;       /* integer convolution: padding is x_zero, so it adds nothing */
+    double x_zero;        /* integer convolution: padding is x_zero, so it adds nothing */
     const double *w_zero; /* per output channel, or NULL */
     struct tensor *out;
 };
@@ -149,7 +152,8 @@ static void conv_store(const struct product *p, int64_t b, int64_t i, int64_t j,
     const int64_t o = b % c->group * p->m + i;
     const double bias = c->bias.f || c->bias.d ? nums_at(&c->bias, o) : 0;
     for (int col = 0; col < w; col++)
-        store_one(c->out, image_at(&c->y, b / c->group, o, j + col), nn_act(c->act, sum[col] + bias));
+        store_one(c->out, image_at(&c->y, b / c->group, o, j + col),
+                  nn_act(c->act, sum[col] + bias));
 }
 
 static void conv_run(struct eval *e, struct conv *c, const struct tensor *bias)
@@ -354,16 +358,17 @@ static const struct attr_def causal_attr_rows[] = {
     A_ENUM(struct causal_conv_attrs, activation, causal_activations, 0, "applied to the output"),
     { .kind = ATTR_END },
 };
-static const struct operand_def causal_in[] = {
-    R_("input", DTM_NARROW), R_SAME("weight", DTM_NARROW),
-    R_OPT_SAME("bias", DTM_NARROW), R_OPT_SAME("past_state", DTM_NARROW)
-};
+static const struct operand_def causal_in[] = { R_("input", DTM_NARROW),
+                                                R_SAME("weight", DTM_NARROW),
+                                                R_OPT_SAME("bias", DTM_NARROW),
+                                                R_OPT_SAME("past_state", DTM_NARROW) };
 static const struct operand_def causal_out[] = { R_SAME("output", DTM_NARROW),
                                                  R_SAME("present_state", DTM_NARROW) };
 
 const struct op_def op_causal_conv_with_state = {
     .name = "causal_conv_with_state",
-    .doc = "Causal depthwise convolution over the last axis, with the last inputs carried as state.",
+    .doc =
+        "Causal depthwise convolution over the last axis, with the last inputs carried as state.",
     .family = "conv",
     .min_in = 2,
     .max_in = 4,

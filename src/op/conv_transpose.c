@@ -48,8 +48,9 @@ static enum status transposed_dim(struct infer *in, int i, int n, dim_t x, dim_t
 
     if (i < a->kernel_shape.n) {
         if (dim_is_const(k) && k != a->kernel_shape.v[i])
-            return infer_error(in, DIAG_shape, 1, "kernel axis %d is %lld, but kernel_shape says %lld",
-                               i, (long long)k, (long long)a->kernel_shape.v[i]);
+            return infer_error(in, DIAG_shape, 1,
+                               "kernel axis %d is %lld, but kernel_shape says %lld", i,
+                               (long long)k, (long long)a->kernel_shape.v[i]);
         k = a->kernel_shape.v[i];
     }
     *out = DIM_UNKNOWN;
@@ -89,7 +90,8 @@ static enum status infer_conv_transpose(struct infer *in)
     if (x->rank == RANK_UNKNOWN || w->rank == RANK_UNKNOWN)
         return OK;
     if (x->rank != w->rank)
-        return infer_error(in, DIAG_shape, 1, "rank is %d, expected %d as input 0", w->rank, x->rank);
+        return infer_error(in, DIAG_shape, 1, "rank is %d, expected %d as input 0", w->rank,
+                           x->rank);
     const int n = x->rank - 2;
     TRY(window_check(in, &win, n));
     if ((a->output_shape.n && a->output_shape.n != n) ||
@@ -173,8 +175,8 @@ static void tconv_panel(const struct product *p, int64_t b, int64_t j, int w, do
         for (int64_t t = 0; t < c->phase.n_taps; t++) {
             const int64_t from = tconv_source(c, at, c->phase.tap[t]);
             double *to = out + t * channels * PANEL + col;
-            const int64_t first = image_at(&c->x, b / c->group, b % c->group * channels,
-                                           from < 0 ? 0 : from);
+            const int64_t first =
+                image_at(&c->x, b / c->group, b % c->group * channels, from < 0 ? 0 : from);
             for (int64_t k = 0; k < channels; k++)
                 to[k * PANEL] = from < 0 ? 0 : nums_at(&c->xv, first + k * c->x.step_c);
         }
@@ -247,17 +249,17 @@ static void tconv_window(struct tconv *c, const struct conv_attrs *a, int n, con
                          const struct tensor *w, const struct tensor *y)
 {
     const int s0 = space_axis(a->layout, 0);
-    const struct window_attrs win = { .auto_pad = PAD_VALID,
-                                      .strides = &a->strides,
-                                      .dilations = &a->dilations,
-                                      .pads = &a->pads };
+    const struct window_attrs win = {
+        .auto_pad = PAD_VALID, .strides = &a->strides, .dilations = &a->dilations, .pads = &a->pads
+    };
 
     window_make(&c->w, &win, n, w->dim + s0, x->dim + s0, y->dim + s0);
     for (int i = 0; i < n; i++) {
         const int d = WINDOW_AXES - n + i;
         const bool same = a->auto_pad == PAD_SAME_UPPER || a->auto_pad == PAD_SAME_LOWER;
         if (same || a->output_shape.n) {
-            const int64_t full = (c->w.in[d] - 1) * c->w.stride[d] + ints_at(&a->output_padding, i, 0) +
+            const int64_t full = (c->w.in[d] - 1) * c->w.stride[d] +
+                                 ints_at(&a->output_padding, i, 0) +
                                  (c->w.k[d] - 1) * c->w.dilation[d] + 1;
             c->w.lo[d] = begin_of(full - c->w.out[d], a->auto_pad);
         } else if (a->auto_pad == PAD_NOTSET) {

@@ -14,7 +14,8 @@ static enum status infer_product(struct infer *in, enum dtype dt, bool ta, bool 
     if (a->rank == RANK_UNKNOWN || b->rank == RANK_UNKNOWN)
         return OK;
     if (a->rank < 1 || b->rank < 1)
-        return infer_error(in, DIAG_shape, a->rank < 1 ? 0 : 1, "a scalar, expected rank 1 or more");
+        return infer_error(in, DIAG_shape, a->rank < 1 ? 0 : 1,
+                           "a scalar, expected rank 1 or more");
     const int ka = a->rank == 1 ? 0 : a->rank - (ta ? 2 : 1);
     const int kb = b->rank == 1 ? 0 : b->rank - (tb ? 1 : 2);
     TRY(infer_same_dim(in, 1, kb, a->dim[ka], b->dim[kb], &same));
@@ -97,9 +98,8 @@ static enum status infer_fully_connected(struct infer *in)
     if (dim_is_const(all) && dim_is_const(w->dim[1]) && (w->dim[1] == 0 || all % w->dim[1]))
         return infer_error(in, DIAG_shape, 0, "%lld elements do not divide into rows of %lld",
                            (long long)all, (long long)w->dim[1]);
-    const dim_t rows = x->rank == 2 && x->dim[1] == w->dim[1]
-                           ? x->dim[0]
-                           : infer_dim_op(in, '/', all, w->dim[1]);
+    const dim_t rows =
+        x->rank == 2 && x->dim[1] == w->dim[1] ? x->dim[0] : infer_dim_op(in, '/', all, w->dim[1]);
     in->y[0] = type_make(x->dtype, 2, (const dim_t[]){ rows, w->dim[0] });
     return OK;
 }
@@ -420,10 +420,9 @@ static const struct operand_def mat_mul_in[] = { R_("A", DTM_WIDE), R_SAME("B", 
 static const struct operand_def gemm_in[] = { R_("A", DTM_WIDE), R_SAME("B", DTM_WIDE),
                                               R_OPT_SAME("C", DTM_WIDE) };
 static const struct operand_def mat_mul_out[] = { R_SAME("Y", DTM_WIDE) };
-static const struct operand_def mat_mul_integer_in[] = {
-    R_("A", DTM_BYTES), R_("B", DTM_BYTES), R_OPT("a_zero_point", DTM_BYTES),
-    R_OPT("b_zero_point", DTM_BYTES)
-};
+static const struct operand_def mat_mul_integer_in[] = { R_("A", DTM_BYTES), R_("B", DTM_BYTES),
+                                                         R_OPT("a_zero_point", DTM_BYTES),
+                                                         R_OPT("b_zero_point", DTM_BYTES) };
 static const struct operand_def mat_mul_integer_out[] = { R_("Y", DTM(i32)) };
 static const struct operand_def fully_connected_in[] = { R_("X", DTM_FLOATS),
                                                          R_SAME("W", DTM_FLOATS),
@@ -477,12 +476,12 @@ MATMUL_OP(mat_mul, "Matrix product with numpy's broadcasting of the batch axes."
 MATMUL_OP(batch_mat_mul, "Matrix product of operands whose last axes may be swapped (ours).", 2, 2,
           sizeof(struct batch_mat_mul_attrs), batch_mat_mul_attr_rows, mat_mul_in, mat_mul_out,
           infer_batch_mat_mul, eval_batch_mat_mul, batch_mat_mul_macs);
-MATMUL_OP(mat_mul_integer, "Matrix product of 8-bit integers less their zero points.", 2, 4, 0, NULL,
-          mat_mul_integer_in, mat_mul_integer_out, infer_mat_mul_integer, eval_mat_mul_integer,
-          matmul_macs);
+MATMUL_OP(mat_mul_integer, "Matrix product of 8-bit integers less their zero points.", 2, 4, 0,
+          NULL, mat_mul_integer_in, mat_mul_integer_out, infer_mat_mul_integer,
+          eval_mat_mul_integer, matmul_macs);
 MATMUL_OP(gemm, "alpha A B + beta C on matrices, each of A and B transposed or not.", 2, 3,
           sizeof(struct gemm_attrs), gemm_attr_rows, gemm_in, mat_mul_out, infer_gemm, eval_gemm,
           gemm_macs);
-MATMUL_OP(fully_connected, "X times the transpose of W, plus B, with a fused activation (ours).", 2, 3,
-          sizeof(struct fully_connected_attrs), fully_connected_attr_rows, fully_connected_in,
+MATMUL_OP(fully_connected, "X times the transpose of W, plus B, with a fused activation (ours).", 2,
+          3, sizeof(struct fully_connected_attrs), fully_connected_attr_rows, fully_connected_in,
           fully_connected_out, infer_fully_connected, eval_fully_connected, fully_connected_macs);

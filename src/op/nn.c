@@ -129,8 +129,8 @@ static int64_t window_count(const struct window_attrs *a, int64_t x, int64_t roo
     return n;
 }
 
-enum status window_dim(struct infer *in, const struct window_attrs *a, int i, int n, dim_t x, dim_t k,
-                       dim_t *out)
+enum status window_dim(struct infer *in, const struct window_attrs *a, int i, int n, dim_t x,
+                       dim_t k, dim_t *out)
 {
     const int64_t stride = ints_at(a->strides, i, 1);
     const bool same = a->auto_pad == PAD_SAME_UPPER || a->auto_pad == PAD_SAME_LOWER;
@@ -151,9 +151,10 @@ enum status window_dim(struct infer *in, const struct window_attrs *a, int i, in
     if (dim_is_const(x)) {
         const int64_t room = x + lo + hi - reach;
         if (room < 0)
-            return infer_error(in, DIAG_shape, 0,
-                               "spatial dim %d is %lld (padded %lld), smaller than the window of %lld",
-                               i, (long long)x, (long long)(x + lo + hi), (long long)reach);
+            return infer_error(
+                in, DIAG_shape, 0,
+                "spatial dim %d is %lld (padded %lld), smaller than the window of %lld", i,
+                (long long)x, (long long)(x + lo + hi), (long long)reach);
         *out = window_count(a, x, room, stride, lo);
         return OK;
     }
@@ -164,8 +165,7 @@ enum status window_dim(struct infer *in, const struct window_attrs *a, int i, in
     const dim_t room = infer_shift(in, x, lo + hi - reach);
     *out = infer_shift(in, infer_dim_op(in, a->ceil_mode ? 'c' : '/', room, stride), 1);
     if (a->ceil_mode && hi + stride > reach) /* the last window may start in the padding */
-        *out = infer_dim_op(in, 'm', *out,
-                            infer_dim_op(in, 'c', infer_shift(in, x, lo), stride));
+        *out = infer_dim_op(in, 'm', *out, infer_dim_op(in, 'c', infer_shift(in, x, lo), stride));
     return OK;
 }
 
@@ -186,8 +186,8 @@ void window_make(struct window *w, const struct window_attrs *a, int n, const in
             w->lo[d] = ints_at(a->pads, i, 0);
             w->hi[d] = ints_at(a->pads, n + i, 0);
         } else if (real && a->auto_pad != PAD_VALID) {
-            int64_t pad = (w->out[d] - 1) * w->stride[d] + (w->k[d] - 1) * w->dilation[d] + 1 -
-                          w->in[d];
+            int64_t pad =
+                (w->out[d] - 1) * w->stride[d] + (w->k[d] - 1) * w->dilation[d] + 1 - w->in[d];
             pad = pad > 0 ? pad : 0;
             w->lo[d] = a->auto_pad == PAD_SAME_UPPER ? pad / 2 : pad - pad / 2;
             w->hi[d] = pad - w->lo[d];

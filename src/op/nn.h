@@ -39,7 +39,7 @@ static inline bool eval_wants(const struct eval *e, int j)
 /* All elements as doubles in the pool; NULL for an absent tensor. */
 double *eval_doubles(struct eval *e, const struct tensor *t);
 void *eval_scratch(struct eval *e, int64_t n, size_t size); /* zeroed */
-void eval_store(struct eval *e, int j, const double *v);     /* all of result j */
+void eval_store(struct eval *e, int j, const double *v);    /* all of result j */
 /* One element of a result; floats and integers of every width. */
 static inline void store_one(struct tensor *y, int64_t i, double v)
 {
@@ -86,8 +86,8 @@ struct window {
 /* Lengths of the lists against n spatial axes. */
 enum status window_check(struct infer *in, const struct window_attrs *a, int n);
 /* Output size along spatial axis i for input size x and kernel size k (either may be symbolic). */
-enum status window_dim(struct infer *in, const struct window_attrs *a, int i, int n, dim_t x, dim_t k,
-                       dim_t *out);
+enum status window_dim(struct infer *in, const struct window_attrs *a, int i, int n, dim_t x,
+                       dim_t k, dim_t *out);
 /* The window of a kernel: k, in, out are the sizes along n spatial axes. */
 void window_make(struct window *w, const struct window_attrs *a, int n, const int64_t *k,
                  const int64_t *in, const int64_t *out);

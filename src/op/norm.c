@@ -108,7 +108,8 @@ static void vectors_close(struct eval *e, struct vectors *v)
 static struct image image_or_vector(const struct tensor *t, int64_t layout)
 {
     if (t->rank == 1)
-        return (struct image){ .n = t->dim[0], .c = 1, .p = 1, .step_n = 1, .step_c = 1, .step_p = 1 };
+        return (
+            struct image){ .n = t->dim[0], .c = 1, .p = 1, .step_n = 1, .step_c = 1, .step_p = 1 };
     return image_of(t, layout);
 }
 
@@ -187,12 +188,12 @@ static enum status norm_groups(struct eval *e, int64_t layout, int64_t groups, d
     const bool scale_by_group = e->x[1]->dim[0] != m.c, bias_by_group = e->x[2]->dim[0] != m.c;
 
     for (int64_t i = 0; i < m.n * groups; i++)
-        norm_group(&m, &v, (const int64_t[]){ i % groups * per, i % groups * per + per }, i / groups,
-                   epsilon);
+        norm_group(&m, &v, (const int64_t[]){ i % groups * per, i % groups * per + per },
+                   i / groups, epsilon);
     for (int64_t i = 0; i < m.n * m.c * m.p; i++) {
         const int64_t c = i / m.p % m.c, at = image_at(&m, i / m.p / m.c, c, i % m.p);
-        v.y[at] = v.y[at] * v.scale[scale_by_group ? c / per : c] +
-                  v.bias[bias_by_group ? c / per : c];
+        v.y[at] =
+            v.y[at] * v.scale[scale_by_group ? c / per : c] + v.bias[bias_by_group ? c / per : c];
     }
     vectors_close(e, &v);
     return OK;
@@ -201,7 +202,8 @@ static enum status norm_groups(struct eval *e, int64_t layout, int64_t groups, d
 static enum status eval_instance_norm(struct eval *e)
 {
     const struct norm_attrs *a = e->attrs;
-    return norm_groups(e, a->layout, e->x[0]->dim[channel_axis(a->layout, e->x[0]->rank)], a->epsilon);
+    return norm_groups(e, a->layout, e->x[0]->dim[channel_axis(a->layout, e->x[0]->rank)],
+                       a->epsilon);
 }
 
 static enum status eval_group_norm(struct eval *e)

@@ -13,11 +13,13 @@ static enum status check_broadcast(struct infer *in, int j)
     if (!t || t->rank == RANK_UNKNOWN || x->rank == RANK_UNKNOWN)
         return OK;
     if (t->rank > x->rank)
-        return infer_error(in, DIAG_shape, j, "rank is %d, more than %d of input 0", t->rank, x->rank);
+        return infer_error(in, DIAG_shape, j, "rank is %d, more than %d of input 0", t->rank,
+                           x->rank);
     for (int d = 0; d < t->rank; d++) {
         const dim_t want = x->dim[x->rank - t->rank + d], have = t->dim[d];
         if (dim_is_const(have) && have != 1 && dim_is_const(want) && have != want)
-            return infer_error(in, DIAG_shape, j, "dim %d is %lld, expected 1 or %lld as in input 0", d,
+            return infer_error(in, DIAG_shape, j,
+                               "dim %d is %lld, expected 1 or %lld as in input 0", d,
                                (long long)have, (long long)want);
     }
     return OK;
@@ -238,12 +240,12 @@ NORM_OP(layer_normalization, "Normalise over the last axes, then scale and shift
         OP_IN(R_("X", DTM_FLOATS), R_SAME("Scale", DTM_FLOATS), R_OPT_SAME("B", DTM_FLOATS)),
         OP_OUT(R_SAME("Y", DTM_FLOATS), R_OPT("Mean", DTM_FLOATS), R_OPT("InvStdDev", DTM_FLOATS)),
         .infer = infer_layer_norm, .eval = eval_layer_norm);
-NORM_OP(rms_normalization, "Divide by the root mean square over the last axes, then scale.", 2, 2, 1,
-        layer_norm_rows, OP_IN(R_("X", DTM_FLOATS), R_("scale", DTM_FLOATS)),
+NORM_OP(rms_normalization, "Divide by the root mean square over the last axes, then scale.", 2, 2,
+        1, layer_norm_rows, OP_IN(R_("X", DTM_FLOATS), R_("scale", DTM_FLOATS)),
         OP_OUT(R_("Y", DTM_FLOATS)), .infer = infer_rms_norm, .eval = eval_rms_norm);
-NORM_OP(lp_normalization, "Divide by the L1 or L2 norm along an axis; zero where that is zero.", 1, 1,
-        1, lp_norm_rows, OP_IN(R_("input", DTM_FLOATS)), OP_OUT(R_SAME("output", DTM_FLOATS)),
+NORM_OP(lp_normalization, "Divide by the L1 or L2 norm along an axis; zero where that is zero.", 1,
+        1, 1, lp_norm_rows, OP_IN(R_("input", DTM_FLOATS)), OP_OUT(R_SAME("output", DTM_FLOATS)),
         .infer = infer_lp_norm, .eval = eval_lp_norm);
-NORM_OP(mean_variance_normalization, "Subtract the mean and divide by the deviation over axes.", 1, 1,
-        1, mvn_rows, OP_IN(R_("X", DTM_FLOATS)), OP_OUT(R_SAME("Y", DTM_FLOATS)),
+NORM_OP(mean_variance_normalization, "Subtract the mean and divide by the deviation over axes.", 1,
+        1, 1, mvn_rows, OP_IN(R_("X", DTM_FLOATS)), OP_OUT(R_SAME("Y", DTM_FLOATS)),
         .infer = infer_mvn, .eval = eval_mvn);

@@ -231,10 +231,14 @@ static enum status eval_global_lp_pool(struct eval *e)
 #define POOL_LAYOUT                                                                                \
     A_ENUM(struct pool_attrs, layout, nn_layouts, LAYOUT_FIRST, "where the channel axis is")
 #define POOL_KERNEL                                                                                \
-    { .name = "kernel_shape", .kind = ATTR_INTS, .offset = offsetof(struct pool_attrs, kernel_shape), \
-      .min = 1, .max = NN_MAX_SIZE, .required = true, .help = "window sizes" }
+    {                                                                                              \
+        .name = "kernel_shape", .kind = ATTR_INTS,                                                 \
+        .offset = offsetof(struct pool_attrs, kernel_shape), .min = 1, .max = NN_MAX_SIZE,         \
+        .required = true, .help = "window sizes"                                                   \
+    }
 #define POOL_WINDOW                                                                                \
-    POOL_LAYOUT, A_ENUM(struct pool_attrs, auto_pad, nn_auto_pads, PAD_NOTSET, "how pads are chosen"), \
+    POOL_LAYOUT,                                                                                   \
+        A_ENUM(struct pool_attrs, auto_pad, nn_auto_pads, PAD_NOTSET, "how pads are chosen"),      \
         A_BOOL(struct pool_attrs, ceil_mode, 0, "round output sizes up"), POOL_KERNEL,             \
         A_INTS(struct pool_attrs, strides, 1, NN_MAX_SIZE, "default 1"),                           \
         A_INTS(struct pool_attrs, pads, 0, NN_MAX_SIZE, "all begins, then all ends; default 0"),   \
@@ -242,21 +246,26 @@ static enum status eval_global_lp_pool(struct eval *e)
 #define POOL_ACT A_ENUM(struct pool_attrs, act, nn_acts, ACT_NONE, "fused activation")
 
 static const struct attr_def max_pool_attr_rows[] = {
-    POOL_WINDOW, POOL_ACT,
+    POOL_WINDOW,
+    POOL_ACT,
     A_INT(struct pool_attrs, storage_order, 0, 1, 0, "Indices: 0 row-major, 1 column-major"),
     { .kind = ATTR_END }
 };
 static const struct attr_def average_pool_attr_rows[] = {
-    POOL_WINDOW, POOL_ACT, A_BOOL(struct pool_attrs, count_include_pad, 0, "padding counts"),
+    POOL_WINDOW,
+    POOL_ACT,
+    A_BOOL(struct pool_attrs, count_include_pad, 0, "padding counts"),
     { .kind = ATTR_END }
 };
-static const struct attr_def lp_pool_attr_rows[] = {
-    POOL_WINDOW, A_INT(struct pool_attrs, p, 1, 1024, 2, "the norm's exponent"), { .kind = ATTR_END }
-};
+static const struct attr_def lp_pool_attr_rows[] = { POOL_WINDOW,
+                                                     A_INT(struct pool_attrs, p, 1, 1024, 2,
+                                                           "the norm's exponent"),
+                                                     { .kind = ATTR_END } };
 static const struct attr_def global_pool_attr_rows[] = { POOL_LAYOUT, { .kind = ATTR_END } };
-static const struct attr_def global_lp_attr_rows[] = {
-    POOL_LAYOUT, A_INT(struct pool_attrs, p, 1, 1024, 2, "the norm's exponent"), { .kind = ATTR_END }
-};
+static const struct attr_def global_lp_attr_rows[] = { POOL_LAYOUT,
+                                                       A_INT(struct pool_attrs, p, 1, 1024, 2,
+                                                             "the norm's exponent"),
+                                                       { .kind = ATTR_END } };
 
 #define DTM_POOL (DTM_FLOATS | DTM(i8) | DTM(u8))
 static const struct operand_def max_pool_in[] = { R_("X", DTM_POOL) };

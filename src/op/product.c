@@ -13,8 +13,8 @@
 
 struct work {
     const struct product *p;
-    int64_t panels;          /* per tile */
-    int64_t tiles, chunks;   /* of columns, of rows */
+    int64_t panels;        /* per tile */
+    int64_t tiles, chunks; /* of columns, of rows */
     int64_t chunk_rows;
     double *scratch;
     int64_t scratch_step; /* doubles for each worker */
@@ -92,7 +92,8 @@ static void run_tasks(void *ctx, int64_t begin, int64_t end, int worker)
         const int64_t tile = task / w->chunks % w->tiles;
         const int64_t b = task / w->chunks / w->tiles;
         const int64_t width = w->panels * PANEL;
-        const int64_t j[2] = { tile * width, tile * width + width < p->n ? tile * width + width : p->n };
+        const int64_t j[2] = { tile * width,
+                               tile * width + width < p->n ? tile * width + width : p->n };
         const int64_t m0 = chunk * w->chunk_rows;
         const int64_t m[2] = { m0, m0 + w->chunk_rows < p->m ? m0 + w->chunk_rows : p->m };
         double *b_tile = scratch + ROWS * p->k;
@@ -120,8 +121,8 @@ void product_run(struct eval *e, const struct product *p)
         w.chunk_rows = (p->m / (2 * threads) + ROWS) / ROWS * ROWS;
     w.chunks = (p->m + w.chunk_rows - 1) / w.chunk_rows;
     w.scratch_step = p->k * (ROWS + w.panels * PANEL) + 8;
-    w.scratch = pool_alloc(e->pool, mem_mul(mem_mul((size_t)w.scratch_step, (size_t)threads),
-                                            sizeof *w.scratch));
+    w.scratch = pool_alloc(
+        e->pool, mem_mul(mem_mul((size_t)w.scratch_step, (size_t)threads), sizeof *w.scratch));
     parallel_for(p->batches * w.tiles * w.chunks, 1, run_tasks, &w);
     pool_free(e->pool, w.scratch);
 }

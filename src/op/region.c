@@ -41,8 +41,9 @@ enum status region_join(struct eval *e, int j, int axis, const struct collected 
 
     for (int64_t i = 1; i < c->n; i++)
         if (!same_shape(first, &c->item[i]))
-            return eval_error(e, DIAG_shape, -1, "result %d: turn %lld gave another shape than turn 0",
-                              j, (long long)i);
+            return eval_error(e, DIAG_shape, -1,
+                              "result %d: turn %lld gave another shape than turn 0", j,
+                              (long long)i);
     if (elements == 0)
         return OK;
     if (dtype_bits(first->dtype) % 8)

@@ -9,27 +9,17 @@
 #include <math.h>
 #include <string.h>
 
-enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC };
-enum transform {
-    CT_HALF_PIXEL,
-    CT_HALF_PIXEL_SYMMETRIC,
-    CT_PYTORCH_HALF_PIXEL,
-    CT_ALIGN_CORNERS,
-    CT_ASYMMETRIC,
-    CT_CROP_AND_RESIZE,
-    CT_HALF_PIXEL_FOR_NN
-};
-enum nearest { NEAREST_PREFER_FLOOR, NEAREST_PREFER_CEIL, NEAREST_FLOOR, NEAREST_CEIL, NEAREST_HALF_UP };
 enum aspect { ASPECT_STRETCH, ASPECT_NOT_LARGER, ASPECT_NOT_SMALLER };
 enum { X_DATA, X_ROI, X_SCALES, X_SIZES };
 
 static const char *const resize_modes[] = { "nearest", "linear", "cubic", NULL };
-static const char *const resize_transforms[] = { "half_pixel",         "half_pixel_symmetric",
-                                                 "pytorch_half_pixel", "align_corners",
-                                                 "asymmetric",         "tf_crop_and_resize",
+static const char *const resize_transforms[] = { "half_pixel",           "half_pixel_symmetric",
+                                                 "pytorch_half_pixel",   "align_corners",
+                                                 "asymmetric",           "tf_crop_and_resize",
                                                  "tf_half_pixel_for_nn", NULL };
-static const char *const resize_nearest[] = { "round_prefer_floor", "round_prefer_ceil", "floor",
-                                              "ceil", "round_half_up", NULL };
+static const char *const nearest_modes[] = {
+    "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "round_half_up", NULL
+};
 static const char *const resize_aspects[] = { "stretch", "not_larger", "not_smaller", NULL };
 
 /* -- sizes ------------------------------------------------------------------------------------ */
@@ -120,7 +110,8 @@ static enum status infer_from_scales(struct infer *in, int n, const int *axis, s
         if (!(scale > 0) || !isfinite(scale))
             return infer_error(in, DIAG_value, X_SCALES, "scale %d is %g, expected more than 0", i,
                                scale);
-        if (scale * (double)(dim_is_const(in->x[0]->dim[axis[i]]) ? in->x[0]->dim[axis[i]] : 1) > 1e15)
+        if (scale * (double)(dim_is_const(in->x[0]->dim[axis[i]]) ? in->x[0]->dim[axis[i]] : 1) >
+            1e15)
             return infer_error(in, DIAG_limit, X_SCALES, "scale %d is %g, too large", i, scale);
         y->dim[axis[i]] = scaled_dim(in, in->x[0]->dim[axis[i]], scale);
     }
@@ -173,7 +164,7 @@ static enum status infer_resize(struct infer *in)
     if (x->rank == RANK_UNKNOWN)
         return OK;
     TRY(resize_axes(in, &n, axis));
-    if (a->coordinate_transformation_mode == CT_CROP_AND_RESIZE) {
+    if (a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE) {
         if (!has_elements(in, X_ROI))
             return infer_error(in, DIAG_arity, X_ROI, "missing: tf_crop_and_resize needs it");
         TRY(check_count(in, X_ROI, 2 * n));
@@ -192,9 +183,9 @@ struct axis_map {
     double scale, width; /* width: the output size before rounding */
     double roi[2];
     int64_t start, taps;
-    int64_t *base;     /* [out] */
-    double *weight;    /* [out][taps] */
-    bool *outside;     /* [out], tf_crop_and_resize */
+    int64_t *base;  /* [out] */
+    double *weight; /* [out][taps] */
+    bool *outside;  /* [out], tf_crop_and_resize */
 };
 
 static double source_of(const struct resize_attrs *a, const struct axis_map *m, int64_t i)
@@ -202,18 +193,19 @@ static double source_of(const struct resize_attrs *a, const struct axis_map *m, 
     const double x = (double)i, last = (double)(m->in - 1);
 
     switch (a->coordinate_transformation_mode) {
-    case CT_ALIGN_CORNERS:
+    case COORD_ALIGN_CORNERS:
         return m->width == 1 ? 0 : x * last / (m->width - 1);
-    case CT_ASYMMETRIC:
+    case COORD_ASYMMETRIC:
         return x / m->scale;
-    case CT_CROP_AND_RESIZE:
-        return m->roi[0] * last + (m->width == 1 ? (m->roi[1] - m->roi[0]) * last / 2
-                                                 : x * (m->roi[1] - m->roi[0]) * last / (m->width - 1));
-    case CT_PYTORCH_HALF_PIXEL:
+    case COORD_TF_CROP_AND_RESIZE:
+        return m->roi[0] * last + (m->width == 1
+                                       ? (m->roi[1] - m->roi[0]) * last / 2
+                                       : x * (m->roi[1] - m->roi[0]) * last / (m->width - 1));
+    case COORD_PYTORCH_HALF_PIXEL:
         return m->out > 1 ? (x + 0.5) / m->scale - 0.5 : 0;
-    case CT_HALF_PIXEL_FOR_NN:
+    case COORD_TF_HALF_PIXEL_FOR_NN:
         return (x + 0.5) / m->scale;
-    case CT_HALF_PIXEL_SYMMETRIC:
+    case COORD_HALF_PIXEL_SYMMETRIC:
         return (double)m->in / 2 * (1 - (double)m->out / m->width) + (x + 0.5) / m->scale - 0.5;
     default:
         return (x + 0.5) / m->scale - 0.5;
@@ -236,7 +228,7 @@ static double nearest_upper(const struct resize_attrs *a, double ratio)
     if (ratio == 1)
         return 1;
     switch (a->nearest_mode) {
-    case NEAREST_PREFER_FLOOR:
+    case NEAREST_ROUND_PREFER_FLOOR:
         return ratio > 0.5;
     case NEAREST_FLOOR:
         return 0;
@@ -277,7 +269,7 @@ static void map_weights(const struct resize_attrs *a, struct axis_map *m)
         const double x = source_of(a, m, i), left = ceil(x) - 1;
         double *w = m->weight + i * m->taps, sum = 0;
 
-        m->outside[i] = a->coordinate_transformation_mode == CT_CROP_AND_RESIZE &&
+        m->outside[i] = a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE &&
                         (x < 0 || x > (double)(m->in - 1));
         m->base[i] = (int64_t)left;
         for (int64_t k = 0; k < m->taps; k++) {
@@ -376,7 +368,7 @@ static enum status eval_resize(struct eval *e)
                               .out = e->y[0].dim[d],
                               .scale = scale[d],
                               .width = scale[d] * (double)dim[d] };
-        const bool crop = a->coordinate_transformation_mode == CT_CROP_AND_RESIZE;
+        const bool crop = a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE;
         if (crop) {
             m.roi[0] = tensor_get_f64(roi, i);
             m.roi[1] = tensor_get_f64(roi, n + i);
@@ -395,9 +387,9 @@ static enum status eval_resize(struct eval *e)
 /* -- definition ------------------------------------------------------------------------------- */
 static const struct attr_def resize_rows[] = {
     A_ENUM(struct resize_attrs, mode, resize_modes, RESIZE_NEAREST, "how values are interpolated"),
-    A_ENUM(struct resize_attrs, coordinate_transformation_mode, resize_transforms, CT_HALF_PIXEL,
+    A_ENUM(struct resize_attrs, coordinate_transformation_mode, resize_transforms, COORD_HALF_PIXEL,
            "how output positions map to input positions"),
-    A_ENUM(struct resize_attrs, nearest_mode, resize_nearest, NEAREST_PREFER_FLOOR,
+    A_ENUM(struct resize_attrs, nearest_mode, nearest_modes, NEAREST_ROUND_PREFER_FLOOR,
            "which neighbour is nearest"),
     A_BOOL(struct resize_attrs, antialias, 0, "widen the filter when shrinking"),
     A_BOOL(struct resize_attrs, exclude_outside, 0, "positions outside weigh nothing"),
@@ -405,7 +397,8 @@ static const struct attr_def resize_rows[] = {
            "what sizes bound"),
     A_FLOAT(struct resize_attrs, cubic_coeff_a, -0.75, "Keys' parameter"),
     A_FLOAT(struct resize_attrs, extrapolation_value, 0, "outside, with tf_crop_and_resize"),
-    A_INTS(struct resize_attrs, axes, 0, 0, "axes that roi, scales and sizes speak of; default all"),
+    A_INTS(struct resize_attrs, axes, 0, 0,
+           "axes that roi, scales and sizes speak of; default all"),
     { .kind = ATTR_END },
 };
 

@@ -178,7 +178,8 @@ static enum status check_operands(struct infer *in, enum kind kind, const struct
 {
     const struct rnn_attrs *a = in->attrs;
     const dim_t gates = infer_dim_op(in, '*', s->hidden, kind_gates[kind]);
-    const dim_t state[] = { a->layout ? s->batch : s->dirs, a->layout ? s->dirs : s->batch, s->hidden };
+    const dim_t state[] = { a->layout ? s->batch : s->dirs, a->layout ? s->dirs : s->batch,
+                            s->hidden };
 
     TRY(check_dims(in, 1, 3, (const dim_t[]){ s->dirs, gates, s->input }));
     TRY(check_dims(in, 2, 3, (const dim_t[]){ s->dirs, gates, s->hidden }));
@@ -201,8 +202,9 @@ static enum status infer_recurrent(struct infer *in, enum kind kind)
     TRY(infer_sizes(in, &s));
     TRY(check_operands(in, kind, &s));
     if (in->ny > 0)
-        in->y[0] = a->layout ? type_make(dt, 4, (const dim_t[]){ s.batch, s.steps, s.dirs, s.hidden })
-                             : type_make(dt, 4, (const dim_t[]){ s.steps, s.dirs, s.batch, s.hidden });
+        in->y[0] = a->layout
+                       ? type_make(dt, 4, (const dim_t[]){ s.batch, s.steps, s.dirs, s.hidden })
+                       : type_make(dt, 4, (const dim_t[]){ s.steps, s.dirs, s.batch, s.hidden });
     for (int j = 1; j < in->ny; j++)
         in->y[j] = a->layout ? type_make(dt, 3, (const dim_t[]){ s.batch, s.dirs, s.hidden })
                              : type_make(dt, 3, (const dim_t[]){ s.dirs, s.batch, s.hidden });
@@ -269,8 +271,8 @@ static void step_rnn(struct cell *s, const double *x)
 {
     const int64_t n = s->l->hidden;
     for (int64_t k = 0; k < n; k++)
-        s->tmp[k] = act_apply(&s->act[0],
-                              clipped(s->l, input_part(s, x, k) + state_part(s, s->h, k)));
+        s->tmp[k] =
+            act_apply(&s->act[0], clipped(s->l, input_part(s, x, k) + state_part(s, s->h, k)));
     memcpy(s->h, s->tmp, (size_t)n * sizeof *s->h);
 }
 
@@ -281,8 +283,8 @@ static void step_gru(struct cell *s, const double *x)
     double *z = s->gate, *r = s->gate + n, *candidate = s->gate + 2 * n;
 
     for (int64_t k = 0; k < 2 * n; k++)
-        s->gate[k] = act_apply(&s->act[0],
-                               clipped(s->l, input_part(s, x, k) + state_part(s, s->h, k)));
+        s->gate[k] =
+            act_apply(&s->act[0], clipped(s->l, input_part(s, x, k) + state_part(s, s->h, k)));
     for (int64_t k = 0; k < n; k++)
         s->tmp[k] = r[k] * s->h[k];
     for (int64_t k = 0; k < n; k++) {
@@ -350,7 +352,8 @@ static void run_sequence(const struct layer *l, int64_t dir, int64_t batch, doub
         const int64_t t = back ? len - 1 - i : i;
         const int64_t row = l->a->layout ? batch * l->steps + t : t * l->batch + batch;
         step[l->kind](&s, l->x + row * l->input);
-        const int64_t to = l->a->layout ? row * l->dirs + dir : (t * l->dirs + dir) * l->batch + batch;
+        const int64_t to =
+            l->a->layout ? row * l->dirs + dir : (t * l->dirs + dir) * l->batch + batch;
         memcpy(l->y + to * n, s.h, (size_t)n * sizeof *s.h);
     }
 }
@@ -432,14 +435,14 @@ static double recurrent_macs(const void *attrs, const struct type *const *x, con
         A_FLOATS(struct rnn_attrs, activation_beta, "for the functions that take it")
 
 static const struct attr_def rnn_rows[] = { RNN_ROWS, { .kind = ATTR_END } };
-static const struct attr_def gru_rows[] = {
-    RNN_ROWS, A_BOOL(struct rnn_attrs, linear_before_reset, 0, "reset after the product with R"),
-    { .kind = ATTR_END }
-};
-static const struct attr_def lstm_rows[] = {
-    RNN_ROWS, A_BOOL(struct rnn_attrs, input_forget, 0, "couple input and forget gates"),
-    { .kind = ATTR_END }
-};
+static const struct attr_def gru_rows[] = { RNN_ROWS,
+                                            A_BOOL(struct rnn_attrs, linear_before_reset, 0,
+                                                   "reset after the product with R"),
+                                            { .kind = ATTR_END } };
+static const struct attr_def lstm_rows[] = { RNN_ROWS,
+                                             A_BOOL(struct rnn_attrs, input_forget, 0,
+                                                    "couple input and forget gates"),
+                                             { .kind = ATTR_END } };
 
 #define RNN_IN                                                                                     \
     R_("X", DTM_FLOATS), R_SAME("W", DTM_FLOATS), R_SAME("R", DTM_FLOATS),                         \
@@ -467,7 +470,6 @@ RNN_OP(rnn, "Simple recurrent layer, one or both directions.", 6, 2, rnn_rows, O
 RNN_OP(gru, "Gated recurrent unit, one or both directions.", 6, 2, gru_rows, OP_IN(RNN_IN),
        OP_OUT(R_OPT_SAME("Y", DTM_FLOATS), R_OPT_SAME("Y_h", DTM_FLOATS)));
 RNN_OP(lstm, "Long short-term memory, one or both directions, with optional peepholes.", 8, 3,
-       lstm_rows,
-       OP_IN(RNN_IN, R_OPT_SAME("initial_c", DTM_FLOATS), R_OPT_SAME("P", DTM_FLOATS)),
+       lstm_rows, OP_IN(RNN_IN, R_OPT_SAME("initial_c", DTM_FLOATS), R_OPT_SAME("P", DTM_FLOATS)),
        OP_OUT(R_OPT_SAME("Y", DTM_FLOATS), R_OPT_SAME("Y_h", DTM_FLOATS),
               R_OPT_SAME("Y_c", DTM_FLOATS)));

@@ -237,8 +237,9 @@ static enum status infer_svdf(struct infer *in)
     if (x->rank != 2 || f->rank != 2 || t->rank != 2)
         return OK;
     if (dim_is_const(f->dim[0]) && f->dim[0] % a->rank)
-        return infer_error(in, DIAG_shape, SVDF_FEATURE, "%lld filters do not divide by the rank %lld",
-                           (long long)f->dim[0], (long long)a->rank);
+        return infer_error(in, DIAG_shape, SVDF_FEATURE,
+                           "%lld filters do not divide by the rank %lld", (long long)f->dim[0],
+                           (long long)a->rank);
     units = infer_dim_op(in, '/', f->dim[0], a->rank);
     TRY(expect_dims(in, SVDF_FEATURE, 2, (const dim_t[]){ f->dim[0], x->dim[1] }));
     TRY(expect_dims(in, SVDF_TIME, 2, (const dim_t[]){ f->dim[0], t->dim[1] }));
@@ -311,7 +312,8 @@ const struct op_def op_unidirectional_sequence_lstm = {
     .attrs_size = sizeof(struct sequence_lstm_attrs),
     .attrs = sequence_lstm_rows,
     OP_IN(R_("input", DTM_FLOATS), R_OPT_SAME("input_to_input_weights", DTM_FLOATS),
-          R_SAME("input_to_forget_weights", DTM_FLOATS), R_SAME("input_to_cell_weights", DTM_FLOATS),
+          R_SAME("input_to_forget_weights", DTM_FLOATS),
+          R_SAME("input_to_cell_weights", DTM_FLOATS),
           R_SAME("input_to_output_weights", DTM_FLOATS),
           R_OPT_SAME("recurrent_to_input_weights", DTM_FLOATS),
           R_SAME("recurrent_to_forget_weights", DTM_FLOATS),
@@ -319,13 +321,13 @@ const struct op_def op_unidirectional_sequence_lstm = {
           R_SAME("recurrent_to_output_weights", DTM_FLOATS),
           R_OPT_SAME("cell_to_input_weights", DTM_FLOATS),
           R_OPT_SAME("cell_to_forget_weights", DTM_FLOATS),
-          R_OPT_SAME("cell_to_output_weights", DTM_FLOATS), R_OPT_SAME("input_gate_bias", DTM_FLOATS),
-          R_SAME("forget_gate_bias", DTM_FLOATS), R_SAME("cell_gate_bias", DTM_FLOATS),
-          R_SAME("output_gate_bias", DTM_FLOATS), R_OPT_SAME("projection_weights", DTM_FLOATS),
-          R_OPT_SAME("projection_bias", DTM_FLOATS), R_SAME("output_state", DTM_FLOATS),
-          R_SAME("cell_state", DTM_FLOATS), R_OPT_SAME("input_layer_norm", DTM_FLOATS),
-          R_OPT_SAME("forget_layer_norm", DTM_FLOATS), R_OPT_SAME("cell_layer_norm", DTM_FLOATS),
-          R_OPT_SAME("output_layer_norm", DTM_FLOATS)),
+          R_OPT_SAME("cell_to_output_weights", DTM_FLOATS),
+          R_OPT_SAME("input_gate_bias", DTM_FLOATS), R_SAME("forget_gate_bias", DTM_FLOATS),
+          R_SAME("cell_gate_bias", DTM_FLOATS), R_SAME("output_gate_bias", DTM_FLOATS),
+          R_OPT_SAME("projection_weights", DTM_FLOATS), R_OPT_SAME("projection_bias", DTM_FLOATS),
+          R_SAME("output_state", DTM_FLOATS), R_SAME("cell_state", DTM_FLOATS),
+          R_OPT_SAME("input_layer_norm", DTM_FLOATS), R_OPT_SAME("forget_layer_norm", DTM_FLOATS),
+          R_OPT_SAME("cell_layer_norm", DTM_FLOATS), R_OPT_SAME("output_layer_norm", DTM_FLOATS)),
     OP_OUT(R_SAME("output", DTM_FLOATS), R_OPT_SAME("new_output_state", DTM_FLOATS),
            R_OPT_SAME("new_cell_state", DTM_FLOATS)),
     .infer = infer_sequence_lstm,
