@@ -35,6 +35,12 @@ struct pool *graph_pool(struct graph *g);
 void graph_copy_symbol(struct graph *g, const struct symbol *s);
 void graph_copy_origin(struct graph *g, const struct origin *o);
 
+bool graph_is_state_input(const struct graph *g, value_id v);
+bool graph_is_state_output(const struct graph *g, int index);
+/* The two halves of graph_fix_io(). */
+void graph_fix_inputs(struct graph *g);
+void graph_fix_outputs(struct graph *g);
+
 /* Provenance of a node that goes. */
 void graph_origin_unused(struct graph *g, const struct node *n);
 

@@ -262,7 +262,13 @@ struct text_options {
     bool origins;        /* provenance table too */
 };
 void graph_print(const struct graph *g, const struct text_options *o, struct str *out);
-/* name: for diagnostics. sidecar folder: where the text lies. */
+/* The sidecar of a text printed with the same options: is there need for one, and its bytes. */
+struct outfile;
+bool graph_needs_data(const struct graph *g, const struct text_options *o);
+enum status graph_write_data(const struct graph *g, const struct text_options *o,
+                             struct outfile *f);
+/* Into an empty graph, with inference. name: of the file, for diagnostics and the folder where the
+ * sidecar lies. */
 enum status graph_parse(struct graph *g, const char *text, size_t n, const char *name);
 
 #endif

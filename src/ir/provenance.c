@@ -153,7 +153,7 @@ void graph_origin_unused(struct graph *g, const struct node *n)
     }
 }
 
-static bool is_state_input(const struct graph *g, value_id v)
+bool graph_is_state_input(const struct graph *g, value_id v)
 {
     for (size_t i = 0; i < g->n_states; i++)
         if (same_value(g->state[i].in, v))
@@ -161,7 +161,7 @@ static bool is_state_input(const struct graph *g, value_id v)
     return false;
 }
 
-static bool is_state_output(const struct graph *g, int index)
+bool graph_is_state_output(const struct graph *g, int index)
 {
     for (size_t i = 0; i < g->n_states; i++)
         if (g->state[i].out_index == index)
@@ -180,16 +180,28 @@ static void add_io(struct graph *g, struct io **io, size_t *n, size_t *cap, valu
     ++*n;
 }
 
-void graph_fix_io(struct graph *g)
+void graph_fix_inputs(struct graph *g)
 {
     const struct region *r = graph_region(g, MAIN_REGION);
+
+    g->n_io_in = 0;
+    for (size_t i = 0; i < r->n_inputs; i++)
+        if (!graph_is_state_input(g, r->inputs[i]))
+            add_io(g, &g->io_in, &g->n_io_in, &g->cap_io_in, r->inputs[i]);
+}
+
+void graph_fix_outputs(struct graph *g)
+{
     const struct node *y = graph_yield_node(g, MAIN_REGION);
 
-    g->n_io_in = g->n_io_out = 0;
-    for (size_t i = 0; i < r->n_inputs; i++)
-        if (!is_state_input(g, r->inputs[i]))
-            add_io(g, &g->io_in, &g->n_io_in, &g->cap_io_in, r->inputs[i]);
+    g->n_io_out = 0;
     for (int j = 0; j < y->n_in; j++)
-        if (!is_state_output(g, j))
+        if (!graph_is_state_output(g, j))
             add_io(g, &g->io_out, &g->n_io_out, &g->cap_io_out, y->in[j].v);
+}
+
+void graph_fix_io(struct graph *g)
+{
+    graph_fix_inputs(g);
+    graph_fix_outputs(g);
 }
