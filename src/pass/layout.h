@@ -49,7 +49,7 @@ struct need {
     bool any;
 };
 
-struct layout {
+struct relayout {
     struct graph *g;
     struct pass_ctx *c;
     const struct type *type; /* [values] logical types, as they were before the pass */
@@ -57,27 +57,27 @@ struct layout {
     int64_t to; /* LAYOUT_FIRST or LAYOUT_LAST */
 };
 
-static inline const struct type *logical(const struct layout *l, value_id v)
+static inline const struct type *logical(const struct relayout *l, value_id v)
 {
-    return &l->type[v.i];
+    return v.i < l->n_values ? &l->type[v.i] : rw_type(l->g, v);
 }
 
-enum node_kind layout_kind(const struct layout *l, const struct node *n);
+enum node_kind layout_kind(const struct relayout *l, const struct node *n);
 /* The layout a fixed node's data operand has to have. */
-lay_t layout_fixed(const struct layout *l, const struct node *n);
+lay_t layout_fixed(const struct relayout *l, const struct node *n);
 /* With its data stored as x: what n needs of each operand and makes of each result. False: n cannot
  * work on data stored so. */
-bool layout_derive(const struct layout *l, const struct node *n, lay_t x, struct need *in,
+bool layout_derive(const struct relayout *l, const struct node *n, lay_t x, struct need *in,
                    lay_t *out);
 /* The data layout that makes result 0 come out as y; LAY_NONE: there is none, or it is not known. */
-lay_t layout_invert(const struct layout *l, const struct node *n, lay_t y);
+lay_t layout_invert(const struct relayout *l, const struct node *n, lay_t y);
 /* Is operand j data, whose layout decides that of the node? */
-bool layout_is_data(const struct layout *l, const struct node *n, int j);
+bool layout_is_data(const struct relayout *l, const struct node *n, int j);
 /* Rewrite attributes and shape operands of n, whose data is stored as x now. */
-enum status layout_apply(struct layout *l, node_id n, lay_t x, const lay_t *out);
+enum status layout_apply(struct relayout *l, node_id n, lay_t x, const lay_t *out);
 /* A reshape to [N, features] whose readers multiply by constants: their rows can be permuted. */
-bool layout_is_flat(const struct layout *l, const struct node *n, lay_t x);
-enum status layout_apply_flat(struct layout *l, node_id n, lay_t x);
+bool layout_is_flat(const struct relayout *l, const struct node *n, lay_t x);
+enum status layout_apply_flat(struct relayout *l, node_id n, lay_t x);
 
 /* Minimum cut (Dinic 1970). Variables 0..n-1 are 0 or 1; costs of one variable and of pairs. */
 struct cut;

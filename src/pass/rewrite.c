@@ -29,20 +29,12 @@ enum status rw_insert(struct graph *g, node_id at, enum op_id op, const value_id
     return finish(g, n, graph_node(g, at), out);
 }
 
-enum status rw_insert_after(struct graph *g, value_id v, enum op_id op, const value_id *in,
-                            int n_in, const void *attrs, value_id *out)
+node_id rw_place_after(const struct graph *g, value_id v)
 {
     const struct value *x = graph_value(g, v);
-    const struct node *def = NULL;
-    node_id at;
-    if (x->kind == VALUE_RESULT) {
-        def = graph_node(g, x->def);
-        at = def->next;
-    } else {
-        at = graph_region(g, x->kind == VALUE_REGION_INPUT ? x->region : MAIN_REGION)->first;
-    }
-    const node_id n = graph_insert_node(g, at, op, in, n_in, 1, attrs);
-    return finish(g, n, def, out);
+    if (x->kind == VALUE_RESULT)
+        return graph_node(g, x->def)->next;
+    return graph_region(g, x->kind == VALUE_REGION_INPUT ? x->region : MAIN_REGION)->first;
 }
 
 static bool is_main_output(const struct graph *g, value_id v)

@@ -11,10 +11,8 @@
 /* A node of one result before `at`, named after it; *out is its result. */
 enum status rw_insert(struct graph *g, node_id at, enum op_id op, const value_id *in, int n_in,
                       const void *attrs, value_id *out);
-/* The same right behind the definition of v (or at the head of its region), so that it dominates
- * every use of v. */
-enum status rw_insert_after(struct graph *g, value_id v, enum op_id op, const value_id *in,
-                            int n_in, const void *attrs, value_id *out);
+/* The node before which a new one dominates every use of v. */
+node_id rw_place_after(const struct graph *g, value_id v);
 /* An attrs struct of the op with its defaults, in the graph's arena. */
 void *rw_attrs(struct graph *g, enum op_id op);
 
