@@ -25,7 +25,8 @@ struct table {
 
 struct cse {
     struct table nodes, consts;
-    uint32_t *canon; /* value -> value that stands for it; by value id, 0: not asked yet, else id+1 */
+    uint32_t
+        *canon; /* value -> value that stands for it; by value id, 0: not asked yet, else id+1 */
 };
 
 static void table_init(struct table *t, struct arena *a, size_t n)

@@ -154,7 +154,7 @@ static enum status fold_known(struct graph *g, struct pass_ctx *c, const struct 
             v->type.kind != TYPE_TENSOR || v->known->n != type_elements(&v->type))
             continue;
         bool all = true;
-        int64_t number;
+        int64_t number = 0;
         for (int64_t i = 0; i < v->known->n && all; i++)
             all = known_number(v->known->v[i], &number);
         struct tensor t = { 0 };
@@ -165,8 +165,7 @@ static enum status fold_known(struct graph *g, struct pass_ctx *c, const struct 
             known_number(v->known->v[i], &number);
             tensor_set_i64(&t, i, number);
         }
-        const value_id made =
-            graph_add_const(g, v->type, t.data, t.bytes, NULL, v->name);
+        const value_id made = graph_add_const(g, v->type, t.data, t.bytes, NULL, v->name);
         rw_replace(g, n->out[j], made);
     }
     return OK;

@@ -19,11 +19,11 @@ struct affine {
 /* A linear op whose weights can be scaled. Weight element (o, i, k): see weight_index(). */
 struct linear {
     node_id id;
-    bool transposed; /* weights I O/g ... */
+    bool transposed;               /* weights I O/g ... */
     int64_t out, in, group, inner; /* channels; inner: kernel elements */
     int64_t per_in;                /* input channels of one group */
-    bool last, k_n; /* layout last; weights [K, N] (gemm without transB, mat_mul) */
-    int out_axis, in_axis; /* of the channels in the result, in operand 0 */
+    bool last, k_n;                /* layout last; weights [K, N] (gemm without transB, mat_mul) */
+    int out_axis, in_axis;         /* of the channels in the result, in operand 0 */
     double bias_scale;
 };
 
@@ -152,7 +152,8 @@ static bool affine_of(const struct graph *g, const struct node *n, int operand, 
 {
     if (channels <= 0)
         return false;
-    *a = (struct affine){ .n = channels, .s = ARENA_ARRAY(scratch, double, channels),
+    *a = (struct affine){ .n = channels,
+                          .s = ARENA_ARRAY(scratch, double, channels),
                           .t = ARENA_ARRAY(scratch, double, channels) };
     switch (n->op) {
     case OP_batch_normalization: {

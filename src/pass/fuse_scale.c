@@ -95,7 +95,8 @@ static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *ar
         return OK;
     if (n->op == OP_sub || n->op == OP_div)
         TRY(spell(g, c, id));
-    return graph_node(g, id)->op == OP_add || graph_node(g, id)->op == OP_mul ? merge(g, c, id) : OK;
+    return graph_node(g, id)->op == OP_add || graph_node(g, id)->op == OP_mul ? merge(g, c, id)
+                                                                              : OK;
 }
 
 static enum status run(struct graph *g, struct pass_ctx *c)

@@ -37,9 +37,9 @@ struct work {
     struct relayout l;
     node_id *order;
     size_t n_order;
-    struct info *info;   /* [nodes] */
-    lay_t (*lays)[2];    /* [values] per label of the node that makes it */
-    struct phys *phys;   /* [values] */
+    struct info *info;    /* [nodes] */
+    lay_t (*lays)[2];     /* [values] per label of the node that makes it */
+    struct phys *phys;    /* [values] */
     struct need *need[2]; /* [max operands] */
     lay_t *out[2];        /* [max results] */
     size_t n_edges;
@@ -171,7 +171,8 @@ static bool find_candidates(struct work *w)
     for (size_t i = 0; i < w->n_order; i++) {
         const struct node *n = graph_node(w->l.g, w->order[i]);
         struct info *f = info_of(w, w->order[i]);
-        *f = (struct info){ .lay = { LAY_ID, LAY_NONE }, .kind = layout_kind(&w->l, n),
+        *f = (struct info){ .lay = { LAY_ID, LAY_NONE },
+                            .kind = layout_kind(&w->l, n),
                             .var = UINT32_MAX };
         if (f->kind == NODE_FIXED) {
             f->lay[1] = layout_fixed(&w->l, n);
@@ -447,15 +448,15 @@ static enum status rewrite(struct work *w, node_id id)
         return OK;
     }
     const bool flat = x != LAY_ID && n->n_out == 1 && out[0] == LAY_ID &&
-                      layout_is_flat(&w->l, n, x) && !lay_same(logical(&w->l, n->in[0].v), x, LAY_ID);
+                      layout_is_flat(&w->l, n, x) &&
+                      !lay_same(logical(&w->l, n->in[0].v), x, LAY_ID);
     if (flat) {
         TRY(layout_apply_flat(&w->l, id, x));
         graph_origin_drop(g, n->out[0], ABSENT, "layout: its elements are in another order");
     }
     /* The shape of permuted data is permuted: what is stored now decides, not what is needed. */
-    const lay_t stored = n->op == OP_shape && n->in[0].v.i < w->l.n_values
-                             ? w->phys[n->in[0].v.i].lay
-                             : x;
+    const lay_t stored =
+        n->op == OP_shape && n->in[0].v.i < w->l.n_values ? w->phys[n->in[0].v.i].lay : x;
     TRY(take_operands(w, id, w->need[0]));
     if (f->kind == NODE_FLEXIBLE && stored == LAY_ID)
         return OK;

@@ -36,9 +36,9 @@ lay_t lay_channels_first(int rank);
 bool lay_same(const struct type *t, lay_t a, lay_t b);
 
 enum node_kind {
-    NODE_RIGID,   /* reads and writes logical order only */
+    NODE_RIGID,    /* reads and writes logical order only */
     NODE_FLEXIBLE, /* takes any layout for which layout_derive() holds */
-    NODE_FIXED,   /* a spatial op on its way to the other layout */
+    NODE_FIXED,    /* a spatial op on its way to the other layout */
 };
 
 /* What an operand must look like: stored as lay, after leading dims of size 1 brought its rank to

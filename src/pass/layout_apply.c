@@ -80,8 +80,7 @@ static void apply_reduce(struct relayout *l, node_id id, int rank, lay_t x)
     const struct node *n = graph_node(l->g, id);
     int64_t axes[MAX_RANK];
     int n_axes;
-    if (!has_value(node_in(n, 1)) ||
-        !graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &n_axes))
+    if (!has_value(node_in(n, 1)) || !graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &n_axes))
         return;
     for (int i = 0; i < n_axes; i++)
         axes[i] = place(axes[i], rank, x);
@@ -191,8 +190,6 @@ static int64_t *axis_slot(struct node *n)
     case OP_arg_max:
     case OP_arg_min:
         return &((struct arg_attrs *)n->attrs)->axis;
-    case OP_top_k:
-        return &((struct topk_attrs *)n->attrs)->axis;
     case OP_gather:
         return &((struct gather_attrs *)n->attrs)->axis;
     case OP_lp_normalization:

@@ -112,8 +112,7 @@ static void blocking_flow(struct cut *k, uint32_t source, uint32_t sink)
             continue;
         }
         uint32_t a = k->current[x];
-        while (a != NO_ARC &&
-               (k->arc[a].room == 0 || k->level[k->arc[a].to] != k->level[x] + 1))
+        while (a != NO_ARC && (k->arc[a].room == 0 || k->level[k->arc[a].to] != k->level[x] + 1))
             a = k->arc[a].next;
         k->current[x] = a;
         if (a != NO_ARC) {

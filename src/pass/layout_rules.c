@@ -262,7 +262,6 @@ enum node_kind layout_kind(const struct relayout *l, const struct node *n)
     case OP_softmax:
     case OP_log_softmax:
     case OP_hardmax:
-    case OP_top_k:
     case OP_gather:
     case OP_lp_normalization:
     case OP_layer_normalization:
@@ -331,7 +330,8 @@ static void derive_elementwise(const struct relayout *l, const struct node *n, l
     const int rank = logical(l, n->out[0])->rank;
     for (int j = 0; j < n->n_in; j++)
         if (has_value(n->in[j].v))
-            in[j] = (struct need){ .lay = x, .rank = (int8_t)rank,
+            in[j] = (struct need){ .lay = x,
+                                   .rank = (int8_t)rank,
                                    .any = type_elements(logical(l, n->in[j].v)) == 1 };
     for (int j = 0; j < n->n_out; j++)
         out[j] = x;
@@ -492,9 +492,9 @@ static bool derive_other(const struct relayout *l, const struct node *n, int ran
     case OP_tile:
         return x == LAY_ID || graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &count);
     case OP_expand:
-        return x == LAY_ID || (logical(l, n->out[0])->rank == rank &&
-                               graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &count) &&
-                               count == rank);
+        return x == LAY_ID ||
+               (logical(l, n->out[0])->rank == rank &&
+                graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &count) && count == rank);
     case OP_resize:
         return x == LAY_ID || !has_value(node_in(n, 1)) ||
                type_elements(logical(l, n->in[1].v)) == 0;
@@ -530,8 +530,7 @@ bool layout_derive(const struct relayout *l, const struct node *n, lay_t x, stru
         if (out[0] == LAY_NONE && layout_is_flat(l, n, x))
             out[0] = LAY_ID;
         int64_t dims[MAX_RANK];
-        return out[0] != LAY_NONE &&
-               (x == LAY_ID || rw_reshape_dims(logical(l, n->out[0]), dims));
+        return out[0] != LAY_NONE && (x == LAY_ID || rw_reshape_dims(logical(l, n->out[0]), dims));
     }
     if (n->op == OP_transpose) {
         const struct transpose_attrs *a = n->attrs;

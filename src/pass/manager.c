@@ -35,6 +35,12 @@ static const struct preset {
     const char *name, *list;
 } presets[] = {
     { "canon",  "infer,auto-pad,fix(fold,control,identity,noop,views,cse,dce,infer)" },
+    { "fuse-patterns", "raise-act,raise-norm,dce" },
+    { "onnx",   "canon,fuse-bn,fuse-pad,canon" },
+    { "tflite", "canon,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
+                "canon,fuse-act,flat-transpose,canon" },
+    { "fast",   "canon,raise-act{silu=1},raise-norm,fuse-bn,fuse-scale,fuse-pad,canon,"
+                "layout{to=nhwc},canon,fuse-act{tanh=1},flat-transpose,canon" },
     { NULL, NULL },
 };
 /* clang-format on */
@@ -119,9 +125,8 @@ static enum status parse_options(struct run *r, const struct pass *p, char *text
     for (char *s = strtok_r(text, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
         char *eq = strchr(s, '=');
         if (!eq || !p->options)
-            return diag_error(r->g->diags, DIAG_usage, WHERE_NONE,
-                              "pass %s takes %s, not \"%s\"", p->name,
-                              p->options ? p->options : "no options", s);
+            return diag_error(r->g->diags, DIAG_usage, WHERE_NONE, "pass %s takes %s, not \"%s\"",
+                              p->name, p->options ? p->options : "no options", s);
         *eq = '\0';
         const size_t key = strlen(s);
         const char *known = p->options;

@@ -173,9 +173,8 @@ static bool is_hard_sigmoid(const struct graph *g, value_id v, value_id x)
 static bool is_mish_gate(const struct graph *g, value_id v, value_id x)
 {
     const node_id tanh = rw_def_is(g, v, OP_tanh);
-    const node_id soft = has_node(tanh)
-                             ? rw_def_is(g, graph_node(g, tanh)->in[0].v, OP_softplus)
-                             : NO_NODE;
+    const node_id soft =
+        has_node(tanh) ? rw_def_is(g, graph_node(g, tanh)->in[0].v, OP_softplus) : NO_NODE;
     return has_node(soft) && same_value(graph_node(g, soft)->in[0].v, x);
 }
 

@@ -16,8 +16,8 @@ struct shuffle {
     enum layout layout;
     int64_t mode;
     int64_t perm[6];
-    int block[2];   /* the two dims that are the block */
-    int from[4];    /* operand dim i is the product of rank-6 dims in mask from[i] */
+    int block[2]; /* the two dims that are the block */
+    int from[4];  /* operand dim i is the product of rank-6 dims in mask from[i] */
 };
 
 /* clang-format off */

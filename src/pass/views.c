@@ -53,8 +53,8 @@ static enum status view(struct graph *g, struct pass_ctx *c, node_id id)
     if (e && e->axis >= 0)
         return OK;
     const value_id top = skip_views(g, x);
-    const bool settled = n->op == OP_reshape && same_value(top, x) &&
-                         shape_is(g, node_in(n, 1), dims, ty->rank);
+    const bool settled =
+        n->op == OP_reshape && same_value(top, x) && shape_is(g, node_in(n, 1), dims, ty->rank);
     if (settled || graph_is_const(g, top) || !pass_may(c))
         return OK;
     const value_id in[2] = { top, graph_const_i64(g, dims, ty->rank) };
