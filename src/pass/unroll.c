@@ -1,4 +1,4 @@
-/* control.c - branches decided at compile time are inlined, short loops unrolled. */
+/* unroll.c - branches decided at compile time are inlined, short loops unrolled. */
 #include "pass/rewrite.h"
 
 #define UNROLL_TRIPS 16

@@ -1,4 +1,4 @@
-/* infer.c - types and known values, again: after rewrites more is known. */
+/* reinfer.c - types and known values, again: after rewrites more is known. */
 #include "pass/pass.h"
 
 static enum status run(struct graph *g, struct pass_ctx *c)
