@@ -9,7 +9,7 @@ say() {
 { : <&0; } 2>/dev/null || exec </dev/null
 
 # lacking: the Debian names of what this machine lacks of "WHAT PACKAGE" lines on standard input.
-# WHAT is cmd:NAME (a program), pc:NAME (pkg-config knows it), libc, or venv.
+# WHAT is cmd:NAME (a program), pc:NAME (pkg-config knows it), libc, fuzzer (clang links it), or venv.
 lacking() {
     local what package
     while read -r what package; do
@@ -17,6 +17,8 @@ lacking() {
         cmd:*) command -v "${what#cmd:}" >/dev/null ;;
         pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${what#pc:}" ;;
         libc) printf '#include <stdlib.h>\n' | ${CC:-cc} -E -x c - >/dev/null 2>&1 ;;
+        fuzzer) printf 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+            clang -fsanitize=fuzzer,address,undefined -x c - -o /dev/null >/dev/null 2>&1 ;;
         venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ;;
         esac || printf ' %s' "$package"
     done

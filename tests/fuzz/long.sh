@@ -7,6 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/tools/house.sh"
 seconds=${1:-600}
 shift
+bring_in_wanted "cmd:clang clang"
+bring_in_wanted "fuzzer libclang-rt-$(clang -dumpversion 2>/dev/null | cut -d. -f1)-dev"
 command -v clang >/dev/null || { echo "skip fuzz: no clang here"; exit 0; }
 dir=$root/build-fuzz
 CC=clang set_up "$dir" -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || { echo "FAIL fuzz: meson setup"; exit 1; }
