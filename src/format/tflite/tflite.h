@@ -10,4 +10,7 @@ enum status tflite_write(struct graph *g, const char *path, const struct write_o
 enum status tflite_write_limit(struct graph *g, const char *path, const struct write_options *o,
                                uint64_t near_limit);
 
+const char *tflite_spell_read(enum op_id op);
+const char *tflite_spell_write(enum op_id op);
+
 #endif
