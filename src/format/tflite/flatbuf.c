@@ -35,9 +35,9 @@ static bool charge(struct fb *b, uint64_t n, size_t at)
     if (n > b->budget) {
         if (b->status == OK) {
             const struct where w = { .file = b->file, .operand = -1, .offset = (int64_t)at };
-            b->status = diag_error(b->diags, DIAG_limit, w,
-                                   "more elements than a file of %zu bytes can hold honestly",
-                                   b->n);
+            b->status =
+                diag_error(b->diags, DIAG_limit, w,
+                           "more elements than a file of %zu bytes can hold honestly", b->n);
         }
         return false;
     }

@@ -77,7 +77,7 @@ struct fb_table fb_at_table(struct fb_vec v, uint32_t i);
 struct fbb_blob {
     const void *data;
     size_t bytes, align;
-    size_t hole; /* offset field that points to the vector (fbb_blob) ... */
+    size_t hole;      /* offset field that points to the vector (fbb_blob) ... */
     size_t hole_size; /* ... or the u64 fields of position and size (both fields, far mode) */
     uint64_t pos;
 };

@@ -149,8 +149,8 @@ void fbb_string(struct fbb *b, size_t hole, const char *s)
 
 static struct fbb_blob *add_blob(struct fbb *b)
 {
-    b->blob = arena_grow(b->arena, b->blob, b->n_blobs, b->n_blobs + 1, &b->cap_blobs,
-                         sizeof *b->blob);
+    b->blob =
+        arena_grow(b->arena, b->blob, b->n_blobs, b->n_blobs + 1, &b->cap_blobs, sizeof *b->blob);
     return &b->blob[b->n_blobs++];
 }
 

@@ -26,8 +26,8 @@ static enum status read_type(struct rd *r, struct fb_table x, struct rd_tensor *
         return diag_error(r->g->diags, DIAG_unsupported, at_tensor(r, t),
                           "tensor type %d is not supported", type);
     if (shape.n > MAX_RANK)
-        return diag_error(r->g->diags, DIAG_unsupported, at_tensor(r, t),
-                          "rank %u is more than %d", shape.n, MAX_RANK);
+        return diag_error(r->g->diags, DIAG_unsupported, at_tensor(r, t), "rank %u is more than %d",
+                          shape.n, MAX_RANK);
     int64_t dims[MAX_RANK] = { 0 }, elements;
     for (uint32_t d = 0; d < shape.n; d++)
         dims[d] = fb_at_i32(shape, d);
@@ -93,8 +93,7 @@ static enum status read_strings(struct rd *r, const uint8_t *p, size_t n, struct
         memcpy(&from, p + 4 + 4 * i, 4);
         memcpy(&to, p + 8 + 4 * i, 4);
         if (from < 0 || to < from || (size_t)to > n)
-            return diag_error(r->g->diags, DIAG_file, at_tensor(r, t),
-                              "a damaged string constant");
+            return diag_error(r->g->diags, DIAG_file, at_tensor(r, t), "a damaged string constant");
         v[i] = arena_strn(r->g->arena, (const char *)p + from, (size_t)(to - from));
     }
     t->data = v;
@@ -302,8 +301,9 @@ enum status rd_inline(struct rd *r, int index, const value_id *in, int n_in, val
     TRY(operand_list(r, vi, &ins));
     TRY(operand_list(r, vo, &outs));
     if ((int)vi.n != n_in || (int)vo.n != n_out)
-        return fb_fail(&r->fb, s.table.pos, "subgraph %d takes %u and gives %u values, not %d and %d",
-                       index, vi.n, vo.n, n_in, n_out);
+        return fb_fail(&r->fb, s.table.pos,
+                       "subgraph %d takes %u and gives %u values, not %d and %d", index, vi.n, vo.n,
+                       n_in, n_out);
     for (int j = 0; j < n_in; j++) {
         if (ins[j] < 0)
             return fb_fail(&r->fb, s.table.pos, "input %d of subgraph %d is missing", j, index);
@@ -375,8 +375,7 @@ static enum status read_inputs(struct rd *r, struct fb_table model)
         t->data = NULL;
         t->variable = false;
         if (!t->name)
-            t->name = names[list[i]] ? names[list[i]]
-                                     : arena_printf(r->g->arena, "input_%u", i);
+            t->name = names[list[i]] ? names[list[i]] : arena_printf(r->g->arena, "input_%u", i);
         add_input(r, t);
     }
     return r->fb.status;

@@ -20,8 +20,8 @@ struct rd_tensor {
     const void *data;           /* constants only */
     size_t bytes;
     bool variable, bound;
-    value_id value;     /* made when first needed */
-    value_id real;      /* of an int32 constant: the same bytes read through enc (bias) */
+    value_id value; /* made when first needed */
+    value_id real;  /* of an int32 constant: the same bytes read through enc (bias) */
 };
 
 struct rd_code {

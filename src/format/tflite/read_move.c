@@ -317,6 +317,7 @@ enum status rd_gather_nd(struct rd *r, const struct rop *o)
     return unary_with(r, o, OP_gather_nd, rd_in(r, o, 1));
 }
 
+#ifdef LATE_OPS
 /* indices, updates, shape: zeros with the updates added where indices repeat. */
 enum status rd_scatter_nd(struct rd *r, const struct rop *o)
 {
@@ -332,6 +333,7 @@ enum status rd_scatter_nd(struct rd *r, const struct rop *o)
     const value_id in[3] = { data, rd_in(r, o, 0), rd_in(r, o, 1) };
     return rd_whole(r, o, (struct build){ OP_scatter_nd, in, 3, 1, &a });
 }
+#endif
 
 enum status rd_tile(struct rd *r, const struct rop *o)
 {
@@ -384,6 +386,7 @@ enum status rd_rank_op(struct rd *r, const struct rop *o)
     return rd_bind(r, o, 0, graph_const_copy(r->g, DT_i32, 0, NULL, &rank, o->name));
 }
 
+#ifdef LATE_OPS
 /* ONNX gives one row per axis, TFLite one per element found. */
 enum status rd_where(struct rd *r, const struct rop *o)
 {
@@ -394,6 +397,7 @@ enum status rd_where(struct rd *r, const struct rop *o)
     TRY(rd_value(r, o, (struct build){ OP_non_zero, &x, 1, 1, NULL }, &nz));
     return rd_whole(r, o, (struct build){ OP_transpose, &nz, 1, 1, &a });
 }
+#endif
 
 /* An index outside [0, depth) gives a row of off values; ONNX's would wrap a negative one. So:
  * where(index == 0..depth-1, on, off). */
@@ -418,9 +422,8 @@ enum status rd_one_hot(struct rd *r, const struct rop *o)
     const value_id un[2] = { rd_in(r, o, 0), rd_i64(r, &axis, 1) };
     value_id idx, hit;
     TRY(rd_value(r, o, (struct build){ OP_unsqueeze, un, 2, 1, NULL }, &idx));
-    const value_id eq[2] = {
-        idx, graph_add_const(r->g, tensor_type(&t), t.data, t.bytes, NULL, NULL)
-    };
+    const value_id eq[2] = { idx,
+                             graph_add_const(r->g, tensor_type(&t), t.data, t.bytes, NULL, NULL) };
     TRY(rd_value(r, o, (struct build){ OP_equal, eq, 2, 1, NULL }, &hit));
     const value_id in[3] = { hit, rd_in(r, o, 2), rd_in(r, o, 3) };
     return rd_whole(r, o, (struct build){ OP_where, in, 3, 1, NULL });
@@ -450,6 +453,7 @@ enum status rd_arg(struct rd *r, const struct rop *o)
     return rd_whole(r, o, (struct build){ op, &x, 1, 1, &a });
 }
 
+#ifdef LATE_OPS
 enum status rd_topk(struct rd *r, const struct rop *o)
 {
     value_id in[2] = { rd_in(r, o, 0) };
@@ -459,6 +463,7 @@ enum status rd_topk(struct rd *r, const struct rop *o)
     TRY(vector_in(r, o, 1, &in[1]));
     return rd_whole(r, o, (struct build){ OP_top_k, in, 2, 2, &a });
 }
+#endif
 
 enum status rd_cumsum(struct rd *r, const struct rop *o)
 {

@@ -176,13 +176,12 @@ enum status rd_fully_connected(struct rd *r, const struct rop *o)
 {
     const struct fb_table p = o->options;
     const value_id in[3] = { rd_in(r, o, 0), rd_in(r, o, 1), rd_bias(r, o, 2) };
-    struct fully_connected_attrs a = {
-        .keep_num_dims = fb_bool(p, 2, false), .asymmetric_quantize_inputs = fb_bool(p, 3, false)
-    };
+    struct fully_connected_attrs a = { .keep_num_dims = fb_bool(p, 2, false),
+                                       .asymmetric_quantize_inputs = fb_bool(p, 3, false) };
     if (fb_i8(p, 1, 0) != 0 || !rd_fused(fb_i8(p, 0, 0), &a.act))
         return rd_foreign(r, o, "weights format or activation");
-    return rd_whole(
-        r, o, (struct build){ OP_fully_connected, in, has_value(in[2]) ? 3 : 2, 1, &a });
+    return rd_whole(r, o,
+                    (struct build){ OP_fully_connected, in, has_value(in[2]) ? 3 : 2, 1, &a });
 }
 
 enum status rd_batch_matmul(struct rd *r, const struct rop *o)
@@ -290,7 +289,8 @@ static enum status stateful(struct rd *r, const struct rop *o, struct build b, c
     node_id n;
     b.n_out = 1 + n_states;
     for (int i = 0; i < n_states; i++)
-        if (states[i] >= o->n_in || o->in[states[i]] < 0 || !rd_tensor_in(r, o, states[i])->variable)
+        if (states[i] >= o->n_in || o->in[states[i]] < 0 ||
+            !rd_tensor_in(r, o, states[i])->variable)
             return rd_fault(r, o, states[i], "the state is not a variable tensor");
     TRY(rd_node(r, o, b, &n));
     for (int i = 0; i < n_states; i++) {
@@ -317,9 +317,8 @@ enum status rd_sequence_lstm(struct rd *r, const struct rop *o)
         return rd_foreign(r, o, "activation");
     for (int j = 0; j < o->n_in; j++)
         in[j] = rd_bias(r, o, j);
-    return stateful(r, o,
-                    (struct build){ OP_unidirectional_sequence_lstm, in, o->n_in, 3, &a }, states,
-                    2);
+    return stateful(r, o, (struct build){ OP_unidirectional_sequence_lstm, in, o->n_in, 3, &a },
+                    states, 2);
 }
 
 enum status rd_svdf(struct rd *r, const struct rop *o)

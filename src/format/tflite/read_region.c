@@ -53,8 +53,7 @@ enum status rd_while(struct rd *r, const struct rop *o)
     for (int j = 0; j < n_state; j++)
         in[2 + j] = rd_in(r, o, j);
     TRY(rd_inline(r, cond, in + 2, n_state, &in[1], 1));
-    const node_id n =
-        graph_add_node(r->g, r->region, OP_loop, in, 2 + n_state, n_state, NULL);
+    const node_id n = graph_add_node(r->g, r->region, OP_loop, in, 2 + n_state, n_state, NULL);
     graph_node(r->g, n)->name = o->name;
     graph_node(r->g, n)->source_op = o->spell;
     r->region = graph_node(r->g, n)->regions[0];
@@ -79,10 +78,10 @@ enum status rd_while(struct rd *r, const struct rop *o)
 
 /* -- space and batch --------------------------------------------------------------------------------- */
 struct blocks {
-    int n;             /* spatial axes: 1 .. n */
+    int n; /* spatial axes: 1 .. n */
     int rank;
     int64_t size[MAX_RANK], edge[2 * MAX_RANK]; /* before and after, per axis */
-    int64_t dim[MAX_RANK]; /* of the operand */
+    int64_t dim[MAX_RANK];                      /* of the operand */
 };
 
 /* False: something is not constant. */
@@ -100,7 +99,8 @@ static bool read_blocks(struct rd *r, const struct rop *o, struct blocks *b)
             return false;
     }
     for (int d = 0; d < b->n; d++)
-        if (b->size[d] < 1 || b->size[d] > INT32_MAX || b->edge[2 * d] < 0 || b->edge[2 * d + 1] < 0)
+        if (b->size[d] < 1 || b->size[d] > INT32_MAX || b->edge[2 * d] < 0 ||
+            b->edge[2 * d + 1] < 0)
             return false;
     return true;
 }
@@ -125,7 +125,7 @@ enum status rd_space_to_batch(struct rd *r, const struct rop *o)
 {
     struct blocks b;
     int64_t pads[2 * MAX_RANK] = { 0 }, wide[MAX_RANK] = { 0 }, narrow[MAX_RANK] = { -1 },
-            perm[MAX_RANK];
+                     perm[MAX_RANK];
     bool padded = false;
     if (!read_blocks(r, o, &b))
         return rd_foreign(r, o, "blocks, pads and sizes must be constant");

@@ -152,8 +152,7 @@ enum status rd_permuted(struct rd *r, const struct rop *o, int j, const int64_t 
     const int rank = graph_value(r->g, v)->type.rank;
     const struct transpose_attrs a = { .perm = { perm, rank } };
     TRY(rd_value(r, o, (struct build){ OP_transpose, &v, 1, 1, &a }, out));
-    graph_value(r->g, *out)->enc =
-        permute_encoding(r, graph_value(r->g, v)->enc, perm, rank);
+    graph_value(r->g, *out)->enc = permute_encoding(r, graph_value(r->g, v)->enc, perm, rank);
     return OK;
 }
 
@@ -225,7 +224,9 @@ bool rd_fused(int act, int64_t *out)
 enum status rd_act(struct rd *r, const struct rop *o, int act, value_id *v)
 {
     static const enum op_id ops[] = {
-        [TACT_RELU] = OP_relu, [TACT_RELU_N1_TO_1] = OP_relu_n1_1, [TACT_RELU6] = OP_relu6,
+        [TACT_RELU] = OP_relu,
+        [TACT_RELU_N1_TO_1] = OP_relu_n1_1,
+        [TACT_RELU6] = OP_relu6,
         [TACT_TANH] = OP_tanh,
     };
     if (act == TACT_NONE)
@@ -245,8 +246,12 @@ enum status rd_fault(struct rd *r, const struct rop *o, int operand, const char 
 {
     const struct rd_tensor *t = operand >= 0 ? rd_tensor_in(r, o, operand) : NULL;
     const struct where w = {
-        .file = r->g->file, .node = o->name, .op = o->spell, .operand = operand,
-        .operand_name = t ? t->name : NULL, .offset = -1,
+        .file = r->g->file,
+        .node = o->name,
+        .op = o->spell,
+        .operand = operand,
+        .operand_name = t ? t->name : NULL,
+        .offset = -1,
     };
     va_list ap;
     va_start(ap, fmt);
@@ -268,8 +273,7 @@ enum status rd_foreign(struct rd *r, const struct rop *o, const char *why)
     };
     a.raw.v = r->fb.p + custom.pos;
     a.raw.n = custom.n;
-    const node_id n =
-        graph_add_node(r->g, r->region, OP_foreign, in, o->n_in, o->n_out, &a);
+    const node_id n = graph_add_node(r->g, r->region, OP_foreign, in, o->n_in, o->n_out, &a);
     graph_node(r->g, n)->name = o->name;
     graph_node(r->g, n)->source_op = o->spell;
     if (why)

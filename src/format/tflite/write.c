@@ -13,8 +13,7 @@ static uint32_t opcode_of(struct wr *w, const struct wr_op *o)
             (o->code != B_CUSTOM || !strcmp(c->custom, o->custom)))
             return (uint32_t)i;
     }
-    w->code = arena_grow(w->a, w->code, w->n_codes, w->n_codes + 1, &w->cap_codes,
-                         sizeof *w->code);
+    w->code = arena_grow(w->a, w->code, w->n_codes, w->n_codes + 1, &w->cap_codes, sizeof *w->code);
     w->code[w->n_codes] = (struct wr_code){ o->code, o->version, o->custom };
     return (uint32_t)w->n_codes++;
 }
@@ -67,9 +66,8 @@ static enum status report_refusals(struct wr *w)
         const struct where at = {
             .file = w->g->file, .node = r->first, .op = r->op, .operand = -1, .offset = -1
         };
-        const enum status one =
-            diag_error(w->g->diags, DIAG_target, at, "TFLite cannot express %zu of these: %s",
-                       r->n, r->why);
+        const enum status one = diag_error(w->g->diags, DIAG_target, at,
+                                           "TFLite cannot express %zu of these: %s", r->n, r->why);
         st = st == OK ? one : st;
     }
     if (st != OK)
@@ -108,10 +106,11 @@ static enum status check_version(struct wr *w)
         const struct wr_tensor *t = &w->t[i];
         for (int d = 0; d < t->rank; d++)
             if (t->dim[d] < 0)
-                return diag_error(w->g->diags, DIAG_target,
-                                  (struct where){ .file = w->g->file, .node = t->name,
-                                                  .operand = -1, .offset = -1 },
-                                  "a size beyond int32");
+                return diag_error(
+                    w->g->diags, DIAG_target,
+                    (struct where){
+                        .file = w->g->file, .node = t->name, .operand = -1, .offset = -1 },
+                    "a size beyond int32");
     }
     return OK;
 }

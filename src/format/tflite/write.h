@@ -62,18 +62,18 @@ struct wr {
     struct wr_code {
         int code, version;
         const char *custom;
-    } *code;
+    } * code;
     size_t n_codes, cap_codes;
     int32_t *tensor_of; /* [n_values], -1: none yet */
     struct buffer_slot {
         uint64_t hash;
         uint32_t buffer; /* 0: free */
-    } *slot; /* open addressing over the buffers */
+    } * slot;            /* open addressing over the buffers */
     size_t n_slots;
     struct wr_refusal {
         const char *op, *why, *first;
         size_t n;
-    } *refusal;
+    } * refusal;
     size_t n_refusals, cap_refusals;
     const char *runtime; /* least runtime version seen */
 };
@@ -90,7 +90,7 @@ extern const size_t n_write_rows;
 const struct write_row *wr_row(enum op_id op); /* NULL: none */
 
 /* -- tensors (write_util.c) --------------------------------------------------------------------- */
-int32_t wr_value(struct wr *w, value_id v);     /* ABSENT gives -1 */
+int32_t wr_value(struct wr *w, value_id v); /* ABSENT gives -1 */
 int32_t wr_like(struct wr *w, const struct type *t, enum dtype dt, const char *name);
 int32_t wr_const(struct wr *w, enum dtype dt, int rank, const int64_t *dims, const void *data,
                  const char *name);

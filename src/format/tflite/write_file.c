@@ -8,7 +8,7 @@
 struct out {
     struct wr *w;
     struct fbb b;
-    bool far;          /* constants stand behind the flatbuffer */
+    bool far;             /* constants stand behind the flatbuffer */
     uint32_t runtime, io; /* buffers of the metadata */
 };
 
@@ -313,7 +313,8 @@ enum status wr_file(struct wr *w, const char *path, const char *description, uin
     o.far = total > near_limit;
     build(&o, description, &in, &out);
     if (!fbb_layout(&o.b, &total))
-        return diag_error(w->g->diags, DIAG_limit, (struct where){ .file = path, .operand = -1, .offset = -1 },
+        return diag_error(w->g->diags, DIAG_limit,
+                          (struct where){ .file = path, .operand = -1, .offset = -1 },
                           "the model's tables exceed 2 GiB");
     TRY(outfile_open(w->a, path, w->g->diags, &f));
     TRY(fbb_save(&o.b, f));

@@ -19,9 +19,8 @@ static void put_io(struct wr *w, struct jsonw *j, const struct io *io, const cha
         if (dim_is_const(io->type.dim[d]))
             jsonw_int(j, io->type.dim[d]);
         else
-            jsonw_string(j, dim_is_symbol(io->type.dim[d])
-                                ? graph_symbol_name(w->g, io->type.dim[d])
-                                : "?");
+            jsonw_string(
+                j, dim_is_symbol(io->type.dim[d]) ? graph_symbol_name(w->g, io->type.dim[d]) : "?");
     }
     jsonw_end(j);
     if (io->perm_rank > 0) {

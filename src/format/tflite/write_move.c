@@ -170,8 +170,7 @@ static enum status computed_slice(struct wr *w, node_id n)
             return wr_refuse(w, n, "computed bounds of some of the axes");
         steps[d] = nt ? steps[d] : 1;
     }
-    if (!wr_index(w, n, wr_operand(w, n, 1), &begin) ||
-        !wr_index(w, n, wr_operand(w, n, 2), &end))
+    if (!wr_index(w, n, wr_operand(w, n, 1), &begin) || !wr_index(w, n, wr_operand(w, n, 2), &end))
         return OK;
     const int32_t step = wr_i32s(w, steps, x->rank);
     struct wr_op *o = wr_op(w, n, B_STRIDED_SLICE, 32);
@@ -396,8 +395,7 @@ enum status wr_arg(struct wr *w, node_id n)
     const struct write_row *row = wr_row(graph_node(w->g, n)->op);
     if (a->keepdims || a->select_last_index)
         return wr_refuse(w, n, "kept dimensions or the last of equal elements");
-    const int32_t ax =
-        wr_i32(w, norm_axis(a->axis, wr_type(w, wr_operand(w, n, 0))->rank));
+    const int32_t ax = wr_i32(w, norm_axis(a->axis, wr_type(w, wr_operand(w, n, 0))->rank));
     struct wr_op *o = wr_op(w, n, row->code, row->options);
     wr_in(w, o, wr_value(w, wr_operand(w, n, 0)));
     wr_in(w, o, ax);

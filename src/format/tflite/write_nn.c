@@ -83,9 +83,9 @@ enum status wr_conv(struct wr *w, node_id n)
     if (x->rank != 4)
         return wr_refuse(w, n, "one spatial dimension");
     const bool one_each = wt->dim[3] == 1 && a->group == x->dim[3] && a->group > 1;
-    if (one_each || (a->group == 1 && x->dim[3] == 1 && wt->dim[3] == 1 &&
-                     graph_node(w->g, n)->source_op &&
-                     !strcmp(graph_node(w->g, n)->source_op, "DEPTHWISE_CONV_2D")))
+    if (one_each ||
+        (a->group == 1 && x->dim[3] == 1 && wt->dim[3] == 1 && graph_node(w->g, n)->source_op &&
+         !strcmp(graph_node(w->g, n)->source_op, "DEPTHWISE_CONV_2D")))
         return depthwise(w, n, a, padding);
     struct wr_op *o = wr_op(w, n, B_CONV_2D, 1);
     wr_in(w, o, wr_value(w, wr_operand(w, n, 0)));
@@ -113,8 +113,9 @@ enum status wr_conv_transpose(struct wr *w, node_id n)
     for (int i = 0; i < 2; i++) {
         const int64_t s = nth(a->strides, i, 1), k = wt->dim[1 + i], out = y->dim[1 + i];
         const int64_t total = (x->dim[1 + i] - 1) * s + k - out;
-        const int64_t begin = a->pads.n == 4 ? a->pads.v[i]
-                              : a->auto_pad == PAD_SAME_UPPER && total > 0 ? total / 2 : 0;
+        const int64_t begin = a->pads.n == 4                               ? a->pads.v[i]
+                              : a->auto_pad == PAD_SAME_UPPER && total > 0 ? total / 2
+                                                                           : 0;
         same = same && begin == (total > 0 ? total / 2 : 0) && (out + s - 1) / s == x->dim[1 + i];
         valid = valid && begin == 0 && (out - k + s) / s == x->dim[1 + i];
     }
@@ -194,8 +195,8 @@ enum status wr_resize(struct wr *w, node_id n)
     if (x->rank != 4 || !type_is_static(y) || a->mode == RESIZE_CUBIC ||
         (!half && !align && c != COORD_ASYMMETRIC) || (!linear && !rounds) || a->antialias)
         return wr_refuse(w, n, "a mode that TFLite does not have, or sizes that are not known");
-    struct wr_op *o = wr_op(w, n, linear ? B_RESIZE_BILINEAR : B_RESIZE_NEAREST_NEIGHBOR,
-                            linear ? 15 : 74);
+    struct wr_op *o =
+        wr_op(w, n, linear ? B_RESIZE_BILINEAR : B_RESIZE_NEAREST_NEIGHBOR, linear ? 15 : 74);
     wr_in(w, o, wr_value(w, wr_operand(w, n, 0)));
     wr_in(w, o, wr_i32s(w, y->dim + 1, 2));
     wr_outs(w, o, n);

@@ -327,8 +327,9 @@ enum status wr_refuse(struct wr *w, node_id n, const char *why)
 int wr_act(int64_t fused)
 {
     static const int8_t theirs[] = {
-        [ACT_NONE] = TACT_NONE, [ACT_RELU] = TACT_RELU, [ACT_RELU6] = TACT_RELU6,
-        [ACT_RELU_N1_1] = TACT_RELU_N1_TO_1, [ACT_TANH] = TACT_TANH,
+        [ACT_NONE] = TACT_NONE,   [ACT_RELU] = TACT_RELU,
+        [ACT_RELU6] = TACT_RELU6, [ACT_RELU_N1_1] = TACT_RELU_N1_TO_1,
+        [ACT_TANH] = TACT_TANH,
     };
     return theirs[fused];
 }

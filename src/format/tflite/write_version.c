@@ -104,8 +104,7 @@ static int multiply(const struct wr *w, const struct wr_op *o, const struct kind
         return 5;
     if (k->x == DT_i16)
         return a->enc ? 4 : 6;
-    if (a->enc && b->enc && y->enc &&
-        a->enc->scale[0] * b->enc->scale[0] / y->enc->scale[0] >= 1)
+    if (a->enc && b->enc && y->enc && a->enc->scale[0] * b->enc->scale[0] / y->enc->scale[0] >= 1)
         return 3;
     return by_type(k->x, 2, 4);
 }
@@ -126,12 +125,12 @@ static int add_sub(const struct wr *w, const struct wr_op *o, const struct kinds
 
 static int transposed(const struct kinds *k)
 {
-    return k->rank > 6        ? 8
-           : k->rank > 5      ? 6
-           : k->x == DT_i16   ? 5
-           : k->rank > 4      ? 4
-           : k->x == DT_bool  ? 3
-                              : by_type(k->x, 2, 5);
+    return k->rank > 6       ? 8
+           : k->rank > 5     ? 6
+           : k->x == DT_i16  ? 5
+           : k->rank > 4     ? 4
+           : k->x == DT_bool ? 3
+                             : by_type(k->x, 2, 5);
 }
 
 static int strided(const struct wr_op *o, const struct kinds *k)
@@ -164,7 +163,7 @@ static int cast(const struct kinds *k)
     static const struct {
         enum dtype dt;
         int version;
-    } v[] = { { DT_bf16, 7 }, { DT_i4, 6 },  { DT_f64, 5 }, { DT_f16, 5 },
+    } v[] = { { DT_bf16, 7 }, { DT_i4, 6 }, { DT_f64, 5 }, { DT_f16, 5 },
               { DT_u16, 4 },  { DT_i8, 3 }, { DT_u32, 2 } };
     for (size_t i = 0; i < COUNT(v); i++)
         if (k->x == v[i].dt || k->y == v[i].dt)
@@ -281,22 +280,38 @@ static const struct {
     int16_t code;
     int8_t i8, i16;
 } plain[] = {
-    { B_AVERAGE_POOL_2D, 2, 3 }, { B_MAX_POOL_2D, 2, 3 },
-    { B_DEPTH_TO_SPACE, 2, 2 },  { B_SPACE_TO_DEPTH, 2, 2 },
-    { B_L2_NORMALIZATION, 2, 2 }, { B_LOGISTIC, 2, 3 },
-    { B_TANH, 2, 3 },            { B_RELU, 2, 3 },
-    { B_RELU6, 2, 3 },           { B_MEAN, 2, 3 },
-    { B_SUM, 2, 2 },             { B_REDUCE_MAX, 2, 3 },
-    { B_REDUCE_MIN, 2, 3 },      { B_RSQRT, 2, 3 },
-    { B_EXP, 2, 2 },             { B_LOG, 2, 2 },
-    { B_TOPK_V2, 2, 3 },         { B_LOG_SOFTMAX, 2, 2 },
-    { B_ARG_MAX, 2, 2 },         { B_ARG_MIN, 2, 2 },
-    { B_LESS, 2, 2 },            { B_GREATER, 2, 2 },
-    { B_GREATER_EQUAL, 2, 2 },   { B_LESS_EQUAL, 2, 2 },
-    { B_EQUAL, 2, 2 },           { B_NOT_EQUAL, 2, 2 },
-    { B_ABS, 2, 3 },             { B_LEAKY_RELU, 1, 2 },
-    { B_SQUARED_DIFFERENCE, 2, 2 }, { B_MIRROR_PAD, 2, 3 },
-    { B_GATHER_ND, 1, 3 },       { B_GELU, 2, 2 },
+    { B_AVERAGE_POOL_2D, 2, 3 },
+    { B_MAX_POOL_2D, 2, 3 },
+    { B_DEPTH_TO_SPACE, 2, 2 },
+    { B_SPACE_TO_DEPTH, 2, 2 },
+    { B_L2_NORMALIZATION, 2, 2 },
+    { B_LOGISTIC, 2, 3 },
+    { B_TANH, 2, 3 },
+    { B_RELU, 2, 3 },
+    { B_RELU6, 2, 3 },
+    { B_MEAN, 2, 3 },
+    { B_SUM, 2, 2 },
+    { B_REDUCE_MAX, 2, 3 },
+    { B_REDUCE_MIN, 2, 3 },
+    { B_RSQRT, 2, 3 },
+    { B_EXP, 2, 2 },
+    { B_LOG, 2, 2 },
+    { B_TOPK_V2, 2, 3 },
+    { B_LOG_SOFTMAX, 2, 2 },
+    { B_ARG_MAX, 2, 2 },
+    { B_ARG_MIN, 2, 2 },
+    { B_LESS, 2, 2 },
+    { B_GREATER, 2, 2 },
+    { B_GREATER_EQUAL, 2, 2 },
+    { B_LESS_EQUAL, 2, 2 },
+    { B_EQUAL, 2, 2 },
+    { B_NOT_EQUAL, 2, 2 },
+    { B_ABS, 2, 3 },
+    { B_LEAKY_RELU, 1, 2 },
+    { B_SQUARED_DIFFERENCE, 2, 2 },
+    { B_MIRROR_PAD, 2, 3 },
+    { B_GATHER_ND, 1, 3 },
+    { B_GELU, 2, 2 },
     { B_SVDF, 3, 3 },
 };
 
@@ -318,49 +333,90 @@ static const struct {
     int8_t version;
     const char *runtime;
 } runtimes[] = {
-    { B_CONV_2D, 2, "1.14.0" },       { B_CONV_2D, 3, "1.14.0" },
-    { B_CONV_2D, 4, "2.3.0" },        { B_CONV_2D, 5, "2.4.0" },
-    { B_CONV_2D, 6, "2.9.0" },        { B_CONV_2D, 7, "2.11.0" },
-    { B_DEPTHWISE_CONV_2D, 2, "1.12.0" }, { B_DEPTHWISE_CONV_2D, 3, "1.14.0" },
-    { B_DEPTHWISE_CONV_2D, 4, "2.2.0" }, { B_DEPTHWISE_CONV_2D, 5, "2.3.0" },
-    { B_DEPTHWISE_CONV_2D, 6, "2.3.0" }, { B_DEPTHWISE_CONV_2D, 7, "2.11.0" },
-    { B_FULLY_CONNECTED, 2, "1.10.0" }, { B_FULLY_CONNECTED, 3, "1.14.0" },
-    { B_FULLY_CONNECTED, 4, "1.14.0" }, { B_FULLY_CONNECTED, 5, "2.0.0" },
-    { B_FULLY_CONNECTED, 6, "2.1.0" }, { B_FULLY_CONNECTED, 7, "2.3.0" },
-    { B_FULLY_CONNECTED, 9, "2.3.0" }, { B_FULLY_CONNECTED, 10, "2.11.0" },
+    { B_CONV_2D, 2, "1.14.0" },
+    { B_CONV_2D, 3, "1.14.0" },
+    { B_CONV_2D, 4, "2.3.0" },
+    { B_CONV_2D, 5, "2.4.0" },
+    { B_CONV_2D, 6, "2.9.0" },
+    { B_CONV_2D, 7, "2.11.0" },
+    { B_DEPTHWISE_CONV_2D, 2, "1.12.0" },
+    { B_DEPTHWISE_CONV_2D, 3, "1.14.0" },
+    { B_DEPTHWISE_CONV_2D, 4, "2.2.0" },
+    { B_DEPTHWISE_CONV_2D, 5, "2.3.0" },
+    { B_DEPTHWISE_CONV_2D, 6, "2.3.0" },
+    { B_DEPTHWISE_CONV_2D, 7, "2.11.0" },
+    { B_FULLY_CONNECTED, 2, "1.10.0" },
+    { B_FULLY_CONNECTED, 3, "1.14.0" },
+    { B_FULLY_CONNECTED, 4, "1.14.0" },
+    { B_FULLY_CONNECTED, 5, "2.0.0" },
+    { B_FULLY_CONNECTED, 6, "2.1.0" },
+    { B_FULLY_CONNECTED, 7, "2.3.0" },
+    { B_FULLY_CONNECTED, 9, "2.3.0" },
+    { B_FULLY_CONNECTED, 10, "2.11.0" },
     { B_FULLY_CONNECTED, 12, "2.17.0" },
-    { B_BATCH_MATMUL, 1, "2.3.0" },   { B_BATCH_MATMUL, 2, "2.3.0" },
-    { B_BATCH_MATMUL, 3, "2.4.0" },   { B_BATCH_MATMUL, 4, "2.5.0" },
-    { B_GELU, 1, "2.9.0" },           { B_GELU, 2, "2.9.0" },
-    { B_BROADCAST_TO, 2, "2.5.0" },   { B_BROADCAST_TO, 3, "2.5.0" },
-    { B_TRANSPOSE, 2, "1.14.0" },     { B_TRANSPOSE, 3, "1.15.0" },
-    { B_TRANSPOSE, 4, "2.3.0" },      { B_TRANSPOSE, 5, "2.4.0" },
+    { B_BATCH_MATMUL, 1, "2.3.0" },
+    { B_BATCH_MATMUL, 2, "2.3.0" },
+    { B_BATCH_MATMUL, 3, "2.4.0" },
+    { B_BATCH_MATMUL, 4, "2.5.0" },
+    { B_GELU, 1, "2.9.0" },
+    { B_GELU, 2, "2.9.0" },
+    { B_BROADCAST_TO, 2, "2.5.0" },
+    { B_BROADCAST_TO, 3, "2.5.0" },
+    { B_TRANSPOSE, 2, "1.14.0" },
+    { B_TRANSPOSE, 3, "1.15.0" },
+    { B_TRANSPOSE, 4, "2.3.0" },
+    { B_TRANSPOSE, 5, "2.4.0" },
     { B_TRANSPOSE, 6, "2.12.0" },
-    { B_RESIZE_BILINEAR, 2, "1.14.0" }, { B_RESIZE_BILINEAR, 3, "2.2.0" },
-    { B_RESIZE_BILINEAR, 4, "2.5.0" }, { B_RESIZE_NEAREST_NEIGHBOR, 1, "1.13.1" },
-    { B_RESIZE_NEAREST_NEIGHBOR, 2, "1.14.0" }, { B_RESIZE_NEAREST_NEIGHBOR, 3, "2.3.0" },
-    { B_TRANSPOSE_CONV, 1, "1.9.0" }, { B_TRANSPOSE_CONV, 2, "2.2.0" },
-    { B_TRANSPOSE_CONV, 3, "2.3.0" }, { B_TRANSPOSE_CONV, 4, "2.13.0" },
-    { B_DEQUANTIZE, 2, "1.14.0" },    { B_DEQUANTIZE, 3, "1.15.0" },
-    { B_DEQUANTIZE, 5, "2.7.0" },     { B_DEQUANTIZE, 6, "2.18.0" },
-    { B_QUANTIZE, 1, "1.14.0" },      { B_QUANTIZE, 2, "1.15.0" },
-    { B_QUANTIZE, 3, "2.7.0" },       { B_ARG_MAX, 1, "1.9.0" },
-    { B_ARG_MAX, 2, "1.14.0" },       { B_CUMSUM, 1, "2.4.0" },
-    { B_SELECT_V2, 1, "2.2.0" },      { B_MIRROR_PAD, 1, "1.13.1" },
-    { B_MIRROR_PAD, 2, "2.3.0" },     { B_SIGN, 1, "2.11.0" },
-    { B_ATAN2, 1, "2.10.0" },         { B_RELU_0_TO_1, 1, "2.10.0" },
-    { B_HARD_SWISH, 1, "1.15.0" },    { B_SCATTER_ND, 1, "2.1.0" },
-    { B_ELU, 1, "1.14.0" },           { B_ROUND, 1, "1.14.0" },
-    { B_GATHER_ND, 1, "1.14.0" },     { B_COS, 1, "1.14.0" },
-    { B_CONV_3D, 1, "2.5.0" },        { B_REDUCE_ALL, 1, "2.6.0" },
-    { B_LEAKY_RELU, 1, "1.13.1" },    { B_LEAKY_RELU, 2, "2.3.0" },
-    { B_SQUARED_DIFFERENCE, 1, "1.13.1" }, { B_SQUARED_DIFFERENCE, 2, "2.5.0" },
-    { B_MUL, 3, "1.15.0" },           { B_MUL, 4, "2.3.0" },
-    { B_MUL, 5, "2.11.0" },           { B_ADD, 4, "2.5.0" },
-    { B_SUB, 3, "2.3.0" },            { B_SUB, 4, "2.11.0" },
-    { B_DIV, 2, "2.3.0" },            { B_SLICE, 5, "2.5.0" },
-    { B_STRIDED_SLICE, 4, "2.1.0" },  { B_PAD, 4, "2.6.0" },
-    { B_PADV2, 4, "2.6.0" },          { B_CAST, 5, "2.12.0" },
+    { B_RESIZE_BILINEAR, 2, "1.14.0" },
+    { B_RESIZE_BILINEAR, 3, "2.2.0" },
+    { B_RESIZE_BILINEAR, 4, "2.5.0" },
+    { B_RESIZE_NEAREST_NEIGHBOR, 1, "1.13.1" },
+    { B_RESIZE_NEAREST_NEIGHBOR, 2, "1.14.0" },
+    { B_RESIZE_NEAREST_NEIGHBOR, 3, "2.3.0" },
+    { B_TRANSPOSE_CONV, 1, "1.9.0" },
+    { B_TRANSPOSE_CONV, 2, "2.2.0" },
+    { B_TRANSPOSE_CONV, 3, "2.3.0" },
+    { B_TRANSPOSE_CONV, 4, "2.13.0" },
+    { B_DEQUANTIZE, 2, "1.14.0" },
+    { B_DEQUANTIZE, 3, "1.15.0" },
+    { B_DEQUANTIZE, 5, "2.7.0" },
+    { B_DEQUANTIZE, 6, "2.18.0" },
+    { B_QUANTIZE, 1, "1.14.0" },
+    { B_QUANTIZE, 2, "1.15.0" },
+    { B_QUANTIZE, 3, "2.7.0" },
+    { B_ARG_MAX, 1, "1.9.0" },
+    { B_ARG_MAX, 2, "1.14.0" },
+    { B_CUMSUM, 1, "2.4.0" },
+    { B_SELECT_V2, 1, "2.2.0" },
+    { B_MIRROR_PAD, 1, "1.13.1" },
+    { B_MIRROR_PAD, 2, "2.3.0" },
+    { B_SIGN, 1, "2.11.0" },
+    { B_ATAN2, 1, "2.10.0" },
+    { B_RELU_0_TO_1, 1, "2.10.0" },
+    { B_HARD_SWISH, 1, "1.15.0" },
+    { B_SCATTER_ND, 1, "2.1.0" },
+    { B_ELU, 1, "1.14.0" },
+    { B_ROUND, 1, "1.14.0" },
+    { B_GATHER_ND, 1, "1.14.0" },
+    { B_COS, 1, "1.14.0" },
+    { B_CONV_3D, 1, "2.5.0" },
+    { B_REDUCE_ALL, 1, "2.6.0" },
+    { B_LEAKY_RELU, 1, "1.13.1" },
+    { B_LEAKY_RELU, 2, "2.3.0" },
+    { B_SQUARED_DIFFERENCE, 1, "1.13.1" },
+    { B_SQUARED_DIFFERENCE, 2, "2.5.0" },
+    { B_MUL, 3, "1.15.0" },
+    { B_MUL, 4, "2.3.0" },
+    { B_MUL, 5, "2.11.0" },
+    { B_ADD, 4, "2.5.0" },
+    { B_SUB, 3, "2.3.0" },
+    { B_SUB, 4, "2.11.0" },
+    { B_DIV, 2, "2.3.0" },
+    { B_SLICE, 5, "2.5.0" },
+    { B_STRIDED_SLICE, 4, "2.1.0" },
+    { B_PAD, 4, "2.6.0" },
+    { B_PADV2, 4, "2.6.0" },
+    { B_CAST, 5, "2.12.0" },
 };
 
 int wr_runtime_cmp(const char *a, const char *b)
