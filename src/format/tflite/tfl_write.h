@@ -4,8 +4,8 @@
  * LAYOUT_LAST, pads are SAME or VALID. First the graph is turned into the tables below, operator by
  * operator; what has no row is collected and refused at once. Then the tables are laid out.
  */
-#ifndef FORMAT_TFLITE_WRITE_H
-#define FORMAT_TFLITE_WRITE_H
+#ifndef FORMAT_TFLITE_TFL_WRITE_H
+#define FORMAT_TFLITE_TFL_WRITE_H
 
 #include "format/tflite/flatbuf.h"
 #include "format/tflite/schema.h"

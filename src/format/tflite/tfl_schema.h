@@ -3,8 +3,8 @@
  * An operator's code and the index of its options are the schema's; only those we read or write by
  * name appear here.
  */
-#ifndef FORMAT_TFLITE_SCHEMA_H
-#define FORMAT_TFLITE_SCHEMA_H
+#ifndef FORMAT_TFLITE_TFL_SCHEMA_H
+#define FORMAT_TFLITE_TFL_SCHEMA_H
 
 #include "ir/type.h"
 

@@ -4,8 +4,8 @@
  * makes nodes with rd_node() and hands each result to rd_bind(); rd_none() leaves an operator that
  * we cannot express to rd_foreign().
  */
-#ifndef FORMAT_TFLITE_READ_H
-#define FORMAT_TFLITE_READ_H
+#ifndef FORMAT_TFLITE_TFL_READ_H
+#define FORMAT_TFLITE_TFL_READ_H
 
 #include "format/tflite/flatbuf.h"
 #include "format/tflite/schema.h"
@@ -106,7 +106,7 @@ enum status rd_foreign(struct rd *r, const struct rop *o, const char *why);
 enum status rd_fault(struct rd *r, const struct rop *o, int operand, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
-/* -- subgraphs (read.c) -------------------------------------------------------------------------- */
+/* -- subgraphs (tfl_read.c) -------------------------------------------------------------------------- */
 /* Read subgraph `index` into the current region with its inputs bound to `in`; its outputs. */
 enum status rd_inline(struct rd *r, int index, const value_id *in, int n_in, value_id *out,
                       int n_out);
