@@ -1,5 +1,5 @@
 /* read_elem.c - element-wise operators of TFLite files. */
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 static enum op_id row_op(const struct rop *o)
 {

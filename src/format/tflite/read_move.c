@@ -1,5 +1,5 @@
 /* read_move.c - operators of TFLite files that move, cut, join and index data. */
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 static enum status unary_with(struct rd *r, const struct rop *o, enum op_id op, value_id second)
 {

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 static bool auto_pad(int padding, int64_t *out)
 {

@@ -3,7 +3,7 @@
  * IF and WHILE become nodes with regions; a subgraph's inputs are bound to the values outside, so
  * its regions capture them.
  */
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 #define MAX_STATE 64 /* values carried by a loop, results of a branch */
 

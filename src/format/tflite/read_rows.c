@@ -1,5 +1,5 @@
 /* read_rows.c - what reads which TFLite operator. */
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 /* code, our op (what the handler makes, or the principal one), handler, least and most operands,
  * results; -1: any number */

@@ -1,7 +1,7 @@
 /* read_util.c - operands, results and node building for the TFLite reader. */
 #include <string.h>
 
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 
 const struct read_row *rd_row(int code)
 {

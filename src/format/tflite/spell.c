@@ -1,7 +1,7 @@
 /* spell.c - how TFLite spells our operators, for lists. */
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
+#include "format/tflite/tfl_write.h"
 #include "format/tflite/tflite.h"
-#include "format/tflite/write.h"
 
 const char *tflite_spell_read(enum op_id op)
 {

@@ -1,11 +1,11 @@
-/* read.c - the TFLite reader: model, tensors, operators, regions, names.
+/* tfl_read.c - the TFLite reader: model, tensors, operators, regions, names.
  *
  * Facts of the format: schema.fbs of LiteRT. Old files are read too: builtin codes in the deprecated
  * field only, no signature, no has_rank, metadata in a zip appended behind the flatbuffer.
  */
 #include <string.h>
 
-#include "format/tflite/read.h"
+#include "format/tflite/tfl_read.h"
 #include "format/tflite/tflite.h"
 
 #define MAX_DEPTH 64

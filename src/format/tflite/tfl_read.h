@@ -1,4 +1,4 @@
-/* read.h - what the parts of the TFLite reader share.
+/* tfl_read.h - what the parts of the TFLite reader share.
  *
  * One operator of the file becomes one node or a few. A handler takes its operands with rd_in(),
  * makes nodes with rd_node() and hands each result to rd_bind(); rd_none() leaves an operator that
@@ -8,7 +8,7 @@
 #define FORMAT_TFLITE_TFL_READ_H
 
 #include "format/tflite/flatbuf.h"
-#include "format/tflite/schema.h"
+#include "format/tflite/tfl_schema.h"
 #include "ir/op.h"
 #include "op/attrs.h"
 

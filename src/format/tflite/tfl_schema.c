@@ -1,5 +1,5 @@
-/* schema.c - names and types of the TFLite schema. */
-#include "format/tflite/schema.h"
+/* tfl_schema.c - names and types of the TFLite schema. */
+#include "format/tflite/tfl_schema.h"
 
 /* clang-format off */
 static const char *const code_names[] = {

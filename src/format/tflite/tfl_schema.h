@@ -1,4 +1,4 @@
-/* schema.h - the TFLite schema: field ids, codes and types, by the numbers of schema.fbs (3d).
+/* tfl_schema.h - the TFLite schema: field ids, codes and types, by the numbers of schema.fbs (3d).
  *
  * An operator's code and the index of its options are the schema's; only those we read or write by
  * name appear here.

@@ -1,8 +1,8 @@
-/* write.c - the TFLite writer: from a lowered graph to the tables of a file. */
+/* tfl_write.c - the TFLite writer: from a lowered graph to the tables of a file. */
 #include <string.h>
 
+#include "format/tflite/tfl_write.h"
 #include "format/tflite/tflite.h"
-#include "format/tflite/write.h"
 
 /* One OperatorCode per (code, version, custom name). */
 static uint32_t opcode_of(struct wr *w, const struct wr_op *o)

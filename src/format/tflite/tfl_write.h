@@ -1,4 +1,4 @@
-/* write.h - what the parts of the TFLite writer share.
+/* tfl_write.h - what the parts of the TFLite writer share.
  *
  * The graph must be lowered (pass lower-tflite): every node has a TFLite operator, layouts are
  * LAYOUT_LAST, pads are SAME or VALID. First the graph is turned into the tables below, operator by
@@ -8,7 +8,7 @@
 #define FORMAT_TFLITE_TFL_WRITE_H
 
 #include "format/tflite/flatbuf.h"
-#include "format/tflite/schema.h"
+#include "format/tflite/tfl_schema.h"
 #include "ir/op.h"
 #include "op/attrs.h"
 

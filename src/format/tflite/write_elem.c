@@ -1,5 +1,5 @@
 /* write_elem.c - element-wise operators as TFLite writes them. */
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 /* All operands as they are, no options to set. */
 enum status wr_plain(struct wr *w, node_id n)

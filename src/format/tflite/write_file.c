@@ -1,7 +1,7 @@
 /* write_file.c - the tables of a TFLite file as a flatbuffer, front to back. */
 #include <string.h>
 
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 #define DATA_ALIGN 16 /* Buffer.data is force_align 16: delegates map it in place */
 

@@ -1,7 +1,7 @@
 /* write_io.c - what the file says about its inputs and outputs beyond the schema: original names,
  * permutations and encodings, as JSON in the metadata entry SLIPWAY_IO. */
 #include "base/jsonw.h"
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 const char *wr_io_name(struct wr *w, const struct io *io, const char *stem, size_t i)
 {

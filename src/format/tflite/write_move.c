@@ -1,7 +1,7 @@
 /* write_move.c - operators that move, cut, join, index and reduce, as TFLite writes them. */
 #include <string.h>
 
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 static bool const_ints(struct wr *w, node_id n, int j, int64_t *out, int max, int *count)
 {

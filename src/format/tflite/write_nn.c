@@ -1,7 +1,7 @@
 /* write_nn.c - convolutions, products, pools and recurrences as TFLite writes them. */
 #include <string.h>
 
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 static int64_t nth(struct ints v, int i, int64_t def)
 {

@@ -1,5 +1,5 @@
 /* write_rows.c - which TFLite operator writes which of ours. */
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 /* our op, code, options (union index), handler. Handlers that choose between codes name the
  * principal one. */

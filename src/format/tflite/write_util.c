@@ -1,7 +1,7 @@
 /* write_util.c - tensors, buffers and operators of the TFLite writer. */
 #include <string.h>
 
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 const struct write_row *wr_row(enum op_id op)
 {

@@ -1,7 +1,7 @@
 /* write_version.c - the version of an operator, by the rules of LiteRT's op_version.cc: what a
  * runtime must at least know to run it, never less. And the first runtime that knows it
  * (runtime_version.cc). */
-#include "format/tflite/write.h"
+#include "format/tflite/tfl_write.h"
 
 struct kinds { /* types of the first operands and of the result */
     enum dtype x, w, y;
