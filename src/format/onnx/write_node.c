@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "format/onnx/map.h"
+#include "format/onnx/write.h"
 #include "format/onnx/writer.h"
 #include "op/attrs.h"
 
@@ -477,7 +478,7 @@ static enum status put_foreign(struct onnx_put *p)
         return put_fail(p, DIAG_op, "%s is not an operator of ONNX", a->op_type);
     bool known = *a->domain == '\0';
     if (known && w->opset != a->version)
-        return put_fail(p, DIAG_op, "%s is not known: it can only be written at opset %d",
+        return put_fail(p, DIAG_opset, "%s is not known: it can only be written at opset %d",
                         a->op_type, (int)a->version);
     for (size_t i = 0; i < w->n_domain; i++)
         known |= strcmp(w->domain[i].name, a->domain) == 0;
@@ -540,4 +541,13 @@ enum status onnx_put_region_nodes(struct onnx_writer *w, region_id r)
     for (node_id n = graph_first(w->g, r); has_node(n); n = graph_next(w->g, n))
         TRY(put_node(w, n));
     return OK;
+}
+
+const char *onnx_spell_write(enum op_id op)
+{
+    const char *same = onnx_name_of(op);
+    if (same)
+        return same;
+    const struct onnx_put_row *row = find_row(op_get(op)->name, ONNX_NEWEST_OPSET);
+    return row ? row->onnx ? row->onnx : "(several)" : NULL;
 }
