@@ -1,0 +1,227 @@
+/* f32.c - the kernels of f32.h; compiled once per instruction set with F32_TABLE, F32_ISA, F32_ROWS.
+ *
+ * Plain C: the compiler turns the loops over 16 lanes into vectors. Nothing here may be reordered by
+ * it (no -ffast-math, -ffp-contract=off), so the scalar build gives the same bits.
+ */
+#include "kernel/f32.h"
+
+#define LANES F32_LANES
+
+static inline __attribute__((always_inline)) void tap_rows(float *restrict acc, const float *x,
+                                                           ptrdiff_t xs, ptrdiff_t cs,
+                                                           const float *restrict w, int64_t n_c,
+                                                           const int rows)
+{
+    float a[F32_PIXELS_MAX][LANES];
+
+    for (int p = 0; p < rows; p++)
+        for (int l = 0; l < LANES; l++)
+            a[p][l] = acc[p * LANES + l];
+    for (int64_t c = 0; c < n_c; c++, w += LANES, x += cs)
+#pragma GCC unroll 12
+        for (int p = 0; p < rows; p++) {
+            const float v = x[p * xs];
+
+            for (int l = 0; l < LANES; l++)
+                a[p][l] = __builtin_fmaf(v, w[l], a[p][l]);
+        }
+    for (int p = 0; p < rows; p++)
+        for (int l = 0; l < LANES; l++)
+            acc[p * LANES + l] = a[p][l];
+}
+
+static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
+                int64_t n_c)
+{
+    for (; n_p >= F32_ROWS; n_p -= F32_ROWS, acc += F32_ROWS * LANES, x += F32_ROWS * xs)
+        tap_rows(acc, x, xs, cs, w, n_c, F32_ROWS);
+    if (n_p & 8) {
+        tap_rows(acc, x, xs, cs, w, n_c, 8);
+        acc += 8 * LANES;
+        x += 8 * xs;
+    }
+    if (n_p & 4) {
+        tap_rows(acc, x, xs, cs, w, n_c, 4);
+        acc += 4 * LANES;
+        x += 4 * xs;
+    }
+    if (n_p & 2) {
+        tap_rows(acc, x, xs, cs, w, n_c, 2);
+        acc += 2 * LANES;
+        x += 2 * xs;
+    }
+    if (n_p & 1)
+        tap_rows(acc, x, xs, cs, w, n_c, 1);
+}
+
+static void axpy(float *restrict y, const float *restrict x, ptrdiff_t xs, float w, int64_t n)
+{
+    if (xs == 1)
+        for (int64_t i = 0; i < n; i++)
+            y[i] = __builtin_fmaf(x[i], w, y[i]);
+    else
+        for (int64_t i = 0; i < n; i++)
+            y[i] = __builtin_fmaf(x[i * xs], w, y[i]);
+}
+
+static void mul_add(float *restrict y, const float *restrict x, const float *restrict w, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = __builtin_fmaf(x[i], w[i], y[i]);
+}
+
+static inline float bits_float(uint32_t u)
+{
+    union {
+        uint32_t u;
+        float f;
+    } x = { u };
+    return x.f;
+}
+
+/* e^x: x = k ln2 + r, |r| <= ln2/2, a degree-6 polynomial for e^r (Cephes expf; S. Moshier, "Methods
+ * and Programs for Mathematical Functions", 1989), times 2^k in two steps so that subnormals come out
+ * right. Within 1 ulp or so; NaN stays NaN. */
+static inline float exp_f32(float x)
+{
+    const float t = x > 89.0f ? 89.0f : x < -104.0f ? -104.0f : x;
+    const float shifter = 12582912.0f; /* 1.5 * 2^23: rounds to an integer by addition */
+    const float k = __builtin_fmaf(t, 1.44269504088896341f, shifter) - shifter;
+    const float r = __builtin_fmaf(k, 2.12194440e-4f, __builtin_fmaf(k, -0.693359375f, t));
+    const int32_t i = (int32_t)(k == k ? k : 0.0f);
+    const int32_t half = i >> 1;
+    float p = 1.9875691500e-4f;
+
+    p = __builtin_fmaf(p, r, 1.3981999507e-3f);
+    p = __builtin_fmaf(p, r, 8.3334519073e-3f);
+    p = __builtin_fmaf(p, r, 4.1665795894e-2f);
+    p = __builtin_fmaf(p, r, 1.6666665459e-1f);
+    p = __builtin_fmaf(p, r, 5.0000001201e-1f);
+    p = __builtin_fmaf(p * r, r, r) + 1.0f;
+    return p * bits_float((uint32_t)(half + 127) << 23) *
+           bits_float((uint32_t)(i - half + 127) << 23);
+}
+
+static inline float sigmoid_f32(float x)
+{
+    return 1.0f / (1.0f + exp_f32(-x));
+}
+
+/* tanh: an odd polynomial below 0.625 (Cephes tanhf), else 1 - 2/(e^2x + 1). */
+static inline float tanh_f32(float x)
+{
+    const float a = x < 0 ? -x : x, z = x * x;
+    float p = -5.70498872745e-3f, big;
+
+    p = __builtin_fmaf(p, z, 2.06390887954e-2f);
+    p = __builtin_fmaf(p, z, -5.37397155531e-2f);
+    p = __builtin_fmaf(p, z, 1.33314422036e-1f);
+    p = __builtin_fmaf(p, z, -3.33332819422e-1f);
+    p = __builtin_fmaf(p * z, x, x);
+    big = 1.0f - 2.0f / (exp_f32(2.0f * a) + 1.0f);
+    big = x < 0 ? -big : big;
+    return a < 0.625f ? p : big;
+}
+
+#define EACH(expr)                                                                                 \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+        const float v = x[i];                                                                      \
+        y[i] = (expr);                                                                             \
+    }                                                                                              \
+    break
+
+static void unary(int kind, float *y, const float *x, int64_t n, float a, float b)
+{
+    switch ((enum f32_unary)kind) {
+    case F32_RELU:
+        EACH(v > 0 ? v : v != v ? v : 0.0f);
+    case F32_RELU6:
+        EACH(v < 0 ? 0.0f : v > 6 ? 6.0f : v);
+    case F32_SIGMOID:
+        EACH(sigmoid_f32(v));
+    case F32_TANH:
+        EACH(tanh_f32(v));
+    case F32_EXP:
+        EACH(exp_f32(v));
+    case F32_SILU:
+        EACH(v * sigmoid_f32(a * v));
+    case F32_HARD_SIGMOID:
+        EACH(a * v + b < 0 ? 0.0f : a * v + b > 1 ? 1.0f : a * v + b);
+    case F32_HARD_SWISH:
+        EACH(v * (v + 3 < 0 ? 0.0f : v + 3 > 6 ? 6.0f : v + 3) * (1.0f / 6));
+    case F32_LEAKY:
+        EACH(v < 0 ? a * v : v);
+    case F32_NEG:
+        EACH(-v);
+    case F32_ABS:
+        EACH(v < 0 ? -v : v + 0.0f);
+    case F32_SQRT:
+        EACH(__builtin_sqrtf(v));
+    case F32_CLIP:
+        EACH(v < a ? a : v > b ? b : v);
+    case F32_UNARY_COUNT:
+        break;
+    }
+}
+
+#define PAIRS(expr)                                                                                \
+    if (as && bs)                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float u = a[i], v = b[i];                                                        \
+            y[i] = (expr);                                                                         \
+        }                                                                                          \
+    else if (as)                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float u = a[i], v = b[0];                                                        \
+            y[i] = (expr);                                                                         \
+        }                                                                                          \
+    else                                                                                           \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float u = a[0], v = b[bs ? i : 0];                                               \
+            y[i] = (expr);                                                                         \
+        }                                                                                          \
+    break
+
+static void binary(int kind, float *y, const float *a, int as, const float *b, int bs, int64_t n)
+{
+    switch ((enum f32_binary)kind) {
+    case F32_ADD:
+        PAIRS(u + v);
+    case F32_SUB:
+        PAIRS(u - v);
+    case F32_MUL:
+        PAIRS(u * v);
+    case F32_DIV:
+        PAIRS(u / v);
+    case F32_MAX:
+        PAIRS(u != u ? u : u > v ? u : v);
+    case F32_MIN:
+        PAIRS(u != u ? u : u < v ? u : v);
+    case F32_BINARY_COUNT:
+        break;
+    }
+}
+
+static void max_into(float *restrict y, const float *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
+static void add_into(float *restrict y, const float *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+const struct f32_kernels F32_TABLE = {
+    .isa = F32_ISA,
+    .pixels = F32_ROWS,
+    .tap = tap,
+    .axpy = axpy,
+    .mul_add = mul_add,
+    .unary = unary,
+    .binary = binary,
+    .max_into = max_into,
+    .add_into = add_into,
+};

@@ -1,0 +1,58 @@
+/* f32.h - float kernels of engine fast, one table of functions per instruction set.
+ *
+ * Freestanding: no libc but fmaf() where the processor has no fused multiply-add. Each result is a
+ * fixed sequence of operations (DESIGN section 5): convolution, GEMM and depthwise outputs are one
+ * fused-multiply-add chain from the bias, taps and channels ascending, vectors run across outputs.
+ * So every instruction set gives the same bits.
+ */
+#ifndef KERNEL_F32_H
+#define KERNEL_F32_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { F32_LANES = 16, F32_PIXELS_MAX = 12 };
+
+enum f32_unary {
+    F32_RELU,
+    F32_RELU6,
+    F32_SIGMOID,
+    F32_TANH,
+    F32_EXP,
+    F32_SILU,
+    F32_HARD_SWISH,
+    F32_HARD_SIGMOID,
+    F32_LEAKY,
+    F32_NEG,
+    F32_ABS,
+    F32_SQRT,
+    F32_CLIP,
+    F32_UNARY_COUNT
+};
+enum f32_binary { F32_ADD, F32_SUB, F32_MUL, F32_DIV, F32_MAX, F32_MIN, F32_BINARY_COUNT };
+
+struct f32_kernels {
+    const char *isa;
+    int pixels; /* accumulator rows that fit the registers: at most F32_PIXELS_MAX */
+    /* acc[p][0..15] = fma(x[p*xs + c*cs], w[c][0..15], acc[p]) for c = 0..n_c-1, p = 0..n_p-1 */
+    void (*tap)(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
+                int64_t n_c);
+    /* y[i] = fma(x[i*xs], w, y[i]) */
+    void (*axpy)(float *y, const float *x, ptrdiff_t xs, float w, int64_t n);
+    /* y[i] = fma(x[i], w[i], y[i]) */
+    void (*mul_add)(float *y, const float *x, const float *w, int64_t n);
+    /* y[i] = f(x[i]); a, b: slope, bounds ... of the kind */
+    void (*unary)(int kind, float *y, const float *x, int64_t n, float a, float b);
+    /* y[i] = f(a[i*as], b[i*bs]), as and bs 0 or 1 */
+    void (*binary)(int kind, float *y, const float *a, int as, const float *b, int bs, int64_t n);
+    void (*max_into)(float *y, const float *x, int64_t n); /* y[i] = x[i] > y[i] ? x[i] : y[i] */
+    void (*add_into)(float *y, const float *x, int64_t n);
+};
+
+extern const struct f32_kernels f32_kernels_base;
+#if defined(__x86_64__)
+extern const struct f32_kernels f32_kernels_v3; /* AVX2, FMA */
+extern const struct f32_kernels f32_kernels_v4; /* AVX-512 */
+#endif
+
+#endif

@@ -1,0 +1,164 @@
+/* fast_pool.c - max and average pooling in two dimensions.
+ *
+ * Average: the sum of the elements inside the image, rows then columns ascending, divided by their
+ * number (or by the whole window with count_include_pad).
+ */
+#include <math.h>
+
+#include "base/thread.h"
+#include "exec/fast.h"
+#include "op/attrs.h"
+
+struct pooling {
+    const struct f32_kernels *k;
+    int64_t n, c, h, w, oh, ow, kh, kw, sh, sw, dh, dw, pt, pl;
+    int64_t divisor; /* 0: elements inside */
+    int64_t act;
+    bool last, max;
+};
+
+struct pool_run {
+    const struct pooling *p;
+    const float *x;
+    float *y;
+};
+
+static void window_last(const struct pooling *p, const float *x, float *y, int64_t oy, int64_t ox)
+{
+    int64_t inside = 0;
+
+    for (int64_t i = 0; i < p->c; i++)
+        y[i] = p->max ? -INFINITY : 0.0f;
+    for (int64_t ky = 0; ky < p->kh; ky++)
+        for (int64_t kx = 0; kx < p->kw; kx++) {
+            const int64_t iy = oy * p->sh - p->pt + ky * p->dh;
+            const int64_t ix = ox * p->sw - p->pl + kx * p->dw;
+
+            if (iy < 0 || iy >= p->h || ix < 0 || ix >= p->w)
+                continue;
+            inside++;
+            if (p->max)
+                p->k->max_into(y, x + (iy * p->w + ix) * p->c, p->c);
+            else
+                p->k->add_into(y, x + (iy * p->w + ix) * p->c, p->c);
+        }
+    if (!p->max) {
+        const float d = (float)(p->divisor ? p->divisor : inside ? inside : 1);
+
+        p->k->binary(F32_DIV, y, y, 1, &d, 0, p->c);
+    }
+    fast_act(p->k, p->act, y, p->c);
+}
+
+static float window_first(const struct pooling *p, const float *x, int64_t oy, int64_t ox)
+{
+    float best = -INFINITY, sum = 0;
+    int64_t inside = 0;
+
+    for (int64_t ky = 0; ky < p->kh; ky++) {
+        const int64_t iy = oy * p->sh - p->pt + ky * p->dh;
+
+        if (iy < 0 || iy >= p->h)
+            continue;
+        for (int64_t kx = 0; kx < p->kw; kx++) {
+            const int64_t ix = ox * p->sw - p->pl + kx * p->dw;
+            float v;
+
+            if (ix < 0 || ix >= p->w)
+                continue;
+            v = x[iy * p->w + ix];
+            inside++;
+            best = v > best ? v : best;
+            sum += v;
+        }
+    }
+    return p->max ? best : sum / (float)(p->divisor ? p->divisor : inside ? inside : 1);
+}
+
+static void rows(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct pool_run *r = ctx;
+    const struct pooling *p = r->p;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t oy = i % p->oh, plane = i / p->oh;
+
+        if (p->last) {
+            for (int64_t ox = 0; ox < p->ow; ox++)
+                window_last(p, r->x + plane * p->h * p->w * p->c,
+                            r->y + ((plane * p->oh + oy) * p->ow + ox) * p->c, oy, ox);
+        } else {
+            float *y = r->y + (plane * p->oh + oy) * p->ow;
+
+            for (int64_t ox = 0; ox < p->ow; ox++)
+                y[ox] = window_first(p, r->x + plane * p->h * p->w, oy, ox);
+            fast_act(p->k, p->act, y, p->ow);
+        }
+    }
+}
+
+static void run(const struct step *s, const struct tensor *const *x, struct tensor *y)
+{
+    const struct pooling *p = s->data;
+    struct pool_run r = { p, x[0]->data, y[0].data };
+    const int64_t cost = p->ow * p->kh * p->kw * (p->last ? p->c : 1) + 1;
+
+    parallel_for(p->n * p->oh * (p->last ? 1 : p->c), 20000 / cost + 1, rows, &r);
+}
+
+static int64_t at_or(const struct ints *v, int i, int64_t fallback)
+{
+    return i < v->n ? v->v[i] : fallback;
+}
+
+static int64_t pad_before(const struct pool_attrs *a, int axis, int64_t in, int64_t out,
+                          int64_t reach, int64_t stride)
+{
+    const int64_t total = (out - 1) * stride + reach - in;
+
+    if (a->auto_pad == PAD_SAME_UPPER)
+        return total > 0 ? total / 2 : 0;
+    if (a->auto_pad == PAD_SAME_LOWER)
+        return total > 0 ? total - total / 2 : 0;
+    return a->auto_pad == PAD_VALID ? 0 : at_or(&a->pads, axis, 0);
+}
+
+bool fast_pool(struct prepare *prep, struct step *s)
+{
+    const bool max = fast_is(prep->n, "max_pool");
+    const struct pool_attrs *a = prep->n->attrs;
+    const struct type *x = prep->x[0], *y = prep->y;
+    struct pooling *p;
+    int sp;
+
+    if ((!max && !fast_is(prep->n, "average_pool")) || x->rank != 4 || x->dtype != DT_f32)
+        return false;
+    /* a window cut by the end of the padded image, or a count with padding and ceil_mode: reference */
+    if (a->ceil_mode || (a->count_include_pad && a->auto_pad != PAD_NOTSET))
+        return false;
+    p = ARENA_NEW(prep->arena, struct pooling);
+    sp = a->layout == LAYOUT_LAST ? 1 : 2;
+    p->k = prep->k;
+    p->max = max;
+    p->act = a->act;
+    p->last = a->layout == LAYOUT_LAST;
+    p->n = x->dim[0];
+    p->c = x->dim[p->last ? 3 : 1];
+    p->h = x->dim[sp];
+    p->w = x->dim[sp + 1];
+    p->oh = y->dim[sp];
+    p->ow = y->dim[sp + 1];
+    p->kh = at_or(&a->kernel_shape, 0, 1);
+    p->kw = at_or(&a->kernel_shape, 1, 1);
+    p->sh = at_or(&a->strides, 0, 1);
+    p->sw = at_or(&a->strides, 1, 1);
+    p->dh = at_or(&a->dilations, 0, 1);
+    p->dw = at_or(&a->dilations, 1, 1);
+    p->pt = pad_before(a, 0, p->h, p->oh, (p->kh - 1) * p->dh + 1, p->sh);
+    p->pl = pad_before(a, 1, p->w, p->ow, (p->kw - 1) * p->dw + 1, p->sw);
+    p->divisor = a->count_include_pad ? p->kh * p->kw : 0;
+    s->data = p;
+    s->run = run;
+    return true;
+}
