@@ -1,0 +1,395 @@
+/* write_old.c - how the newest meaning is said at older opsets: the inverse of map_old.c. */
+#include <math.h>
+#include <string.h>
+
+#include "format/onnx/writer.h"
+#include "op/attrs.h"
+
+static enum status not_const(struct onnx_put *p, int j, const char *what)
+{
+    (void)j;
+    return put_fail(p, DIAG_opset, "%s must be constant at opset %d", what, p->w->opset);
+}
+
+/* Operand j as attribute `name`; an absent operand is no attribute. */
+static enum status in_to_ints(struct onnx_put *p, int j, const char *name)
+{
+    int64_t v[KNOWN_MAX];
+    int n;
+    if (!put_ints_of(p, j, v, KNOWN_MAX, &n))
+        return not_const(p, j, name);
+    if (has_value(node_in(p->n, j)))
+        put_set_ints(p, name, v, n);
+    return OK;
+}
+
+static void make_positive(struct onnx_put *p, const char *name, int rank)
+{
+    struct onnx_put_attr *a = put_attr(p, name);
+    if (p->w->opset >= 11 || !a || rank < 0)
+        return;
+    int64_t *v = (int64_t *)(uintptr_t)a->ints.v; /* our copy, see put_set_ints() */
+    for (int i = 0; i < a->ints.n; i++)
+        v[i] += v[i] < 0 ? rank : 0;
+}
+
+static enum status old_axes(struct onnx_put *p)
+{
+    const int rank = put_type(p, 0)->rank;
+    TRY(in_to_ints(p, 1, "axes"));
+    int n = 0;
+    const struct onnx_put_attr *a = put_attr(p, "axes");
+    if (a && strcmp(p->op, "Unsqueeze") == 0)
+        n = a->ints.n;
+    make_positive(p, "axes", rank < 0 ? -1 : rank + n);
+    /* no axes at all means every axis, unless the flag says none */
+    if (a && a->ints.n == 0)
+        put_drop(p, "axes");
+    put_in(p, 0);
+    p->n_in = 1;
+    return put_same(p);
+}
+
+static enum status old_slice(struct onnx_put *p)
+{
+    int64_t steps[KNOWN_MAX];
+    int n;
+    if (!put_ints_of(p, 4, steps, KNOWN_MAX, &n))
+        return not_const(p, 4, "steps");
+    for (int i = 0; i < n; i++)
+        if (steps[i] != 1)
+            return put_fail(p, DIAG_opset, "Slice has no steps at opset %d", p->w->opset);
+    TRY(in_to_ints(p, 1, "starts"));
+    TRY(in_to_ints(p, 2, "ends"));
+    TRY(in_to_ints(p, 3, "axes"));
+    make_positive(p, "axes", put_type(p, 0)->rank);
+    put_in(p, 0);
+    p->n_in = 1;
+    return put_same(p);
+}
+
+/* Sizes of equal parts as ONNX cuts them: the last may be smaller. */
+static bool equal_parts(struct onnx_put *p, int64_t *size, int n)
+{
+    const struct split_attrs *a = p->n->attrs;
+    const struct type *t = put_type(p, 0);
+    const int64_t axis = a->axis < 0 && t->rank >= 0 ? a->axis + t->rank : a->axis;
+    if (t->rank < 0 || axis < 0 || axis >= t->rank || !dim_is_const(t->dim[axis]) || n < 1)
+        return false;
+    const int64_t dim = t->dim[axis], part = (dim + n - 1) / n;
+    for (int i = 0; i < n; i++)
+        size[i] = i < n - 1 ? part : dim - part * (n - 1);
+    return dim % n != 0;
+}
+
+static enum status old_split(struct onnx_put *p)
+{
+    int64_t size[KNOWN_MAX];
+    const bool given = has_value(node_in(p->n, 1));
+    const bool uneven = !given && p->n->n_out <= KNOWN_MAX && equal_parts(p, size, p->n->n_out);
+    put_drop(p, "num_outputs");
+    put_in(p, 0);
+    if (p->w->opset < 13) {
+        if (given)
+            TRY(in_to_ints(p, 1, "split"));
+        else if (uneven)
+            put_set_ints(p, "split", size, p->n->n_out);
+        p->n_in = 1;
+    } else if (uneven) {
+        p->in[1] = put_const_ints(p, size, p->n->n_out);
+        p->n_in = 2;
+    } else {
+        put_all_in(p);
+    }
+    return put_same(p);
+}
+
+static enum status split(struct onnx_put *p)
+{
+    if (has_value(node_in(p->n, 1)))
+        put_drop(p, "num_outputs");
+    else
+        put_set_int(p, "num_outputs", p->n->n_out);
+    put_all_in(p);
+    return put_same(p);
+}
+
+static enum status scalar_to_float(struct onnx_put *p, int j, const char *name)
+{
+    double v;
+    const value_id x = node_in(p->n, j);
+    if (!has_value(x))
+        return OK;
+    if (!graph_is_const(p->w->g, x) || !graph_const_scalar(p->w->g, x, &v))
+        return not_const(p, j, name);
+    put_set_float(p, name, v);
+    return OK;
+}
+
+static enum status old_clip(struct onnx_put *p)
+{
+    TRY(scalar_to_float(p, 1, "min"));
+    TRY(scalar_to_float(p, 2, "max"));
+    put_in(p, 0);
+    p->n_in = 1;
+    return put_same(p);
+}
+
+/* Pads of some axes, as pads of all. */
+static enum status spread_pads(struct onnx_put *p, int64_t *pads, int *n)
+{
+    int64_t axes[MAX_RANK], given[2 * MAX_RANK];
+    int n_axes;
+    const int rank = put_type(p, 0)->rank;
+    if (!put_ints_of(p, 1, given, 2 * MAX_RANK, n) || !put_ints_of(p, 3, axes, MAX_RANK, &n_axes))
+        return not_const(p, 1, "pads");
+    if (!has_value(node_in(p->n, 3))) {
+        memcpy(pads, given, (size_t)*n * sizeof *pads);
+        return OK;
+    }
+    if (rank < 0 || *n != 2 * n_axes)
+        return put_fail(p, DIAG_opset, "Pad takes no axes at opset %d", p->w->opset);
+    memset(pads, 0, 2 * MAX_RANK * sizeof *pads);
+    for (int i = 0; i < n_axes; i++) {
+        const int64_t d = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (d < 0 || d >= rank)
+            return put_fail(p, DIAG_index, "an axis of Pad is out of range");
+        pads[d] = given[i];
+        pads[rank + d] = given[n_axes + i];
+    }
+    *n = 2 * rank;
+    return OK;
+}
+
+static enum status old_pad(struct onnx_put *p)
+{
+    int64_t pads[2 * MAX_RANK];
+    int n;
+    const bool axes = has_value(node_in(p->n, 3));
+    if (p->w->opset >= 11 && !axes) {
+        put_all_in(p);
+        return put_same(p);
+    }
+    TRY(spread_pads(p, pads, &n));
+    put_in(p, 0);
+    if (p->w->opset < 11) {
+        put_set_ints(p, "pads", pads, n);
+        TRY(scalar_to_float(p, 2, "value"));
+        p->n_in = 1;
+    } else {
+        put_in(p, 2);
+        p->in[1] = put_const_ints(p, pads, n);
+        p->n_in = 3;
+    }
+    return put_same(p);
+}
+
+static enum status old_top_k(struct onnx_put *p)
+{
+    int64_t k;
+    int n;
+    if (!put_ints_of(p, 1, &k, 1, &n) || n != 1)
+        return not_const(p, 1, "k");
+    put_set_int(p, "k", k);
+    put_in(p, 0);
+    p->n_in = 1;
+    return put_same(p);
+}
+
+/* Over the last axis both meanings agree: bring the axis there and back. */
+static enum status old_softmax(struct onnx_put *p)
+{
+    const struct axis_attrs *a = p->n->attrs;
+    const int rank = put_type(p, 0)->rank;
+    const int64_t axis = a->axis < 0 ? a->axis + rank : a->axis;
+    int64_t perm[MAX_RANK];
+    if (rank < 1)
+        return put_fail(p, DIAG_opset, "the rank must be known to say %s at opset %d", p->op,
+                        p->w->opset);
+    put_set_int(p, "axis", rank - 1);
+    const char *x = put_in(p, 0);
+    if (axis == rank - 1)
+        return put_same(p);
+    for (int d = 0; d < rank; d++)
+        perm[d] = d == axis ? rank - 1 : d == rank - 1 ? axis : d;
+    struct onnx_put_attr swap = { .name = "perm", .type = AT_INTS, .ints = { perm, rank } };
+    const char *wanted = p->out[0];
+    p->in[0] = put_op(p, "Transpose", &x, 1, &swap, 1);
+    const char *made = p->out[0] = put_temp(p->w, wanted);
+    TRY(put_same(p));
+    p->out[0] = wanted;
+    return put_last(p, "Transpose", &made, 1, &swap, 1);
+}
+
+static enum status old_dropout(struct onnx_put *p)
+{
+    put_in(p, 0);
+    p->n_in = 1;
+    put_drop(p, "seed");
+    return put_same(p);
+}
+
+static enum status old_dft(struct onnx_put *p)
+{
+    int64_t axis = -2;
+    int n;
+    if (!put_ints_of(p, 2, &axis, 1, &n))
+        return not_const(p, 2, "axis");
+    const int rank = put_type(p, 0)->rank;
+    put_set_int(p, "axis", axis < 0 && rank > 0 ? axis + rank : axis);
+    put_in(p, 0);
+    put_in(p, 1);
+    p->n_in = 2;
+    return put_same(p);
+}
+
+/* -- Resize ------------------------------------------------------------------------------------- */
+/* Opsets 11 and 12 want every operand, empty where there is nothing to say. */
+static enum status resize_11(struct onnx_put *p)
+{
+    put_all_in(p);
+    if (!has_value(node_in(p->n, 1)))
+        p->in[1] = put_const_empty(p, DT_f32);
+    if (!has_value(node_in(p->n, 2)))
+        p->in[2] = put_const_empty(p, DT_f32);
+    if (p->n_in < 3)
+        p->n_in = 3;
+    return put_same(p);
+}
+
+/* Resize 10 and Upsample: asymmetric coordinates, rounded down, by scales. */
+static enum status old_resize(struct onnx_put *p)
+{
+    const struct resize_attrs *a = p->n->attrs;
+    const bool nearest = a->mode == RESIZE_NEAREST;
+    if (a->coordinate_transformation_mode != COORD_ASYMMETRIC || a->mode == RESIZE_CUBIC ||
+        (nearest && a->nearest_mode != NEAREST_FLOOR) || !has_value(node_in(p->n, 2)) ||
+        a->axes.n || a->antialias)
+        return put_fail(p, DIAG_opset, "this Resize cannot be said at opset %d", p->w->opset);
+    p->n_attr = 0;
+    put_set_str(p, "mode", nearest ? "nearest" : "linear");
+    put_in(p, 0);
+    p->n_in = 2;
+    p->op = p->w->opset == 10 ? "Resize" : "Upsample";
+    p->schema = onnx_schema_at(p->op, p->w->opset);
+    if (p->w->opset >= 9) {
+        p->in[1] = onnx_value_name(p->w, node_in(p->n, 2));
+        return put_last(p, p->op, p->in, 2, p->attr, p->n_attr);
+    }
+    struct tensor t;
+    if (!graph_const_tensor(p->w->g, node_in(p->n, 2), &t) || t.dtype != DT_f32)
+        return not_const(p, 2, "scales");
+    p->attr[p->n_attr++] = (struct onnx_put_attr){ .name = "scales",
+                                                   .type = AT_FLOATS,
+                                                   .floats = { t.data, (int)tensor_elements(&t) } };
+    return put_last(p, p->op, p->in, 1, p->attr, p->n_attr);
+}
+
+/* -- operators that came later, in terms of those before -------------------------------------------- */
+static enum status gelu(struct onnx_put *p)
+{
+    const struct gelu_attrs *a = p->n->attrs;
+    const char *x = put_in(p, 0), *half = put_const(p, 0.5, 0), *one = put_const(p, 1, 0), *t;
+    if (a->approximate) { /* tanh(sqrt(2/pi) (x + 0.044715 x^3)) */
+        t = put_binary(p, "Mul", put_binary(p, "Mul", x, x), x);
+        t = put_binary(p, "Mul", t, put_const(p, 0.044715, 0));
+        t = put_binary(p, "Mul", put_binary(p, "Add", x, t), put_const(p, 0.7978845608028654, 0));
+        t = put_unary(p, "Tanh", t);
+    } else { /* erf(x / sqrt(2)) */
+        t = put_unary(p, "Erf", put_binary(p, "Div", x, put_const(p, sqrt(2), 0)));
+    }
+    t = put_binary(p, "Mul", put_binary(p, "Add", t, one), half);
+    return put_last(p, "Mul", (const char *[]){ x, t }, 2, NULL, 0);
+}
+
+static enum status hard_swish(struct onnx_put *p)
+{
+    const char *x = put_in(p, 0);
+    const struct onnx_put_attr attrs[] = { { .name = "alpha", .type = AT_FLOAT, .f = 1.0f / 6 },
+                                           { .name = "beta", .type = AT_FLOAT, .f = 0.5f } };
+    const char *s = put_op(p, "HardSigmoid", &x, 1, attrs, 2);
+    return put_last(p, "Mul", (const char *[]){ x, s }, 2, NULL, 0);
+}
+
+static enum status mish(struct onnx_put *p)
+{
+    const char *x = put_in(p, 0);
+    const char *t = put_unary(p, "Tanh", put_unary(p, "Softplus", x));
+    return put_last(p, "Mul", (const char *[]){ x, t }, 2, NULL, 0);
+}
+
+static enum status swish(struct onnx_put *p)
+{
+    const struct alpha_attrs *a = p->n->attrs;
+    const char *x = put_in(p, 0), *t = x;
+    if (a->alpha != 1)
+        t = put_binary(p, "Mul", x, put_const(p, a->alpha, 0));
+    t = put_unary(p, "Sigmoid", t);
+    return put_last(p, "Mul", (const char *[]){ x, t }, 2, NULL, 0);
+}
+
+static enum status not_of(struct onnx_put *p, const char *op)
+{
+    put_all_in(p);
+    const char *t = put_binary(p, op, p->in[0], p->in[1]);
+    return put_last(p, "Not", &t, 1, NULL, 0);
+}
+
+static enum status less_or_equal(struct onnx_put *p)
+{
+    return dtype_is_float(put_type(p, 0)->dtype)
+               ? put_fail(p, DIAG_opset, "LessOrEqual of NaN needs opset 12")
+               : not_of(p, "Greater");
+}
+
+static enum status greater_or_equal(struct onnx_put *p)
+{
+    return dtype_is_float(put_type(p, 0)->dtype)
+               ? put_fail(p, DIAG_opset, "GreaterOrEqual of NaN needs opset 12")
+               : not_of(p, "Less");
+}
+
+/* One scale for the tensor: the axis is of no account, and opset 10 has none. */
+static enum status quantize_10(struct onnx_put *p)
+{
+    if (put_type(p, 1)->rank == 0)
+        put_drop(p, "axis");
+    put_all_in(p);
+    return put_same(p);
+}
+
+/* clang-format off */
+#define REDUCE(op, onnx) { op, 1, 17, onnx, old_axes }
+const struct onnx_put_row onnx_put_old[] = {
+    REDUCE("reduce_l1", "ReduceL1"), REDUCE("reduce_l2", "ReduceL2"),
+    REDUCE("reduce_log_sum", "ReduceLogSum"), REDUCE("reduce_log_sum_exp", "ReduceLogSumExp"),
+    REDUCE("reduce_max", "ReduceMax"), REDUCE("reduce_mean", "ReduceMean"),
+    REDUCE("reduce_min", "ReduceMin"), REDUCE("reduce_prod", "ReduceProd"),
+    REDUCE("reduce_sum_square", "ReduceSumSquare"),
+    { "reduce_sum", 1, 12, "ReduceSum", old_axes },
+    { "clip", 1, 10, "Clip", old_clip },
+    { "dft", 17, 19, "DFT", old_dft },
+    { "dropout", 1, 11, "Dropout", old_dropout },
+    { "gelu", 1, 19, NULL, gelu },
+    { "greater_or_equal", 1, 11, NULL, greater_or_equal },
+    { "hard_swish", 1, 13, NULL, hard_swish },
+    { "hardmax", 1, 12, "Hardmax", old_softmax },
+    { "less_or_equal", 1, 11, NULL, less_or_equal },
+    { "log_softmax", 1, 12, "LogSoftmax", old_softmax },
+    { "mish", 1, 17, NULL, mish },
+    { "pad", 1, 17, "Pad", old_pad },
+    { "quantize_linear", 10, 12, "QuantizeLinear", quantize_10 },
+    { "dequantize_linear", 10, 12, "DequantizeLinear", quantize_10 },
+    { "resize", 1, 10, "Resize", old_resize },
+    { "resize", 11, 12, "Resize", resize_11 },
+    { "slice", 1, 9, "Slice", old_slice },
+    { "softmax", 1, 12, "Softmax", old_softmax },
+    { "split", 1, 17, "Split", old_split },
+    { "split", 18, 0, "Split", split },
+    { "squeeze", 1, 12, "Squeeze", old_axes },
+    { "swish", 1, 23, NULL, swish },
+    { "top_k", 1, 9, "TopK", old_top_k },
+    { "unsqueeze", 1, 12, "Unsqueeze", old_axes },
+    { 0 },
+};
+/* clang-format on */
