@@ -178,6 +178,8 @@ static enum status fold_one(struct graph *g, struct pass_ctx *c, node_id id, voi
     const struct op_def *d = op_get(n->op);
     if (!(d->traits & OP_PURE) || (d->traits & (OP_RANDOM | OP_REGIONS)))
         return OK;
+    /* What was folded above may tell more of this node: one walk folds a whole chain of shapes. */
+    TRY(graph_infer_node(g, id));
     TRY(fold_known(g, c, n));
     /* Stored integers behind a dequantize_linear are a decision of the model's author. */
     if (n->op == OP_dequantize_linear || !may_fold(g, id))
