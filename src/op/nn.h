@@ -93,7 +93,7 @@ void window_make(struct window *w, const struct window_attrs *a, int n, const in
                  const int64_t *in, const int64_t *out);
 static inline int64_t ints_at(const struct ints *v, int i, int64_t otherwise)
 {
-    return i < v->n ? v->v[i] : otherwise;
+    return v && i < v->n ? v->v[i] : otherwise;
 }
 /* Where the window of output p begins, and how far tap t lies from there, per axis. */
 void window_origin(const struct window *w, int64_t p, int64_t at[WINDOW_AXES]);
