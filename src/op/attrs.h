@@ -301,7 +301,6 @@ struct dropout_attrs {
 struct random_attrs { /* random_normal, random_uniform and their _like, bernoulli, multinomial */
     int64_t dtype, sample_size;
     double mean, scale, low, high, seed;
-    int64_t has_seed; /* ours: no seed means 0 */
     struct ints shape;
 };
 struct sequence_attrs { /* sequence_empty dtype; concat_from_sequence, split_to_sequence */

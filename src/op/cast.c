@@ -101,6 +101,9 @@ static void cast_range(void *ctx, int64_t begin, int64_t end, int worker)
         else if (cx == EC_U64 && cy == EC_F64)
             for (int64_t k = 0; k < n; k++)
                 v.f[k] = (double)v.u[k];
+        if (to == DT_f4e2m1) /* it has no NaN: as ONNX' own reference, -0 */
+            for (int64_t k = 0; k < n; k++)
+                v.f[k] = isnan(v.f[k]) ? -0.0 : v.f[k];
         if (cy == EC_F64 && dtype_bits(to) == 8)
             store_f8(j, at, n, v.f);
         else

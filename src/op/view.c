@@ -1,5 +1,5 @@
 /* view.c - the same elements in the same order under another shape: Reshape, Flatten, Squeeze,
- * Unsqueeze, Identity, Dropout. */
+ * Unsqueeze, Identity. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -324,7 +324,7 @@ const struct op_def op_unsqueeze = {
     .eval = view_eval,
 };
 
-/* -- identity, dropout -------------------------------------------------------------------------------- */
+/* -- identity -------------------------------------------------------------------------------- */
 
 static enum status identity_infer(struct infer *in)
 {
@@ -354,49 +354,4 @@ const struct op_def op_identity = {
     OP_OUT(R_SAME("output", DTM_ANY)),
     .infer = identity_infer,
     .eval = identity_eval,
-};
-
-static enum status dropout_infer(struct infer *in)
-{
-    TRY(infer_same_as_first(in));
-    if (in->ny > 1) {
-        in->y[1] = *in->x[0];
-        in->y[1].dtype = DT_bool;
-    }
-    return OK;
-}
-
-static enum status dropout_eval(struct eval *e)
-{
-    const struct tensor *ratio = e->nx > 1 ? e->x[1] : NULL;
-    const struct tensor *training = e->nx > 2 ? e->x[2] : NULL;
-
-    if (training && tensor_get_i64(training, 0) && (!ratio || tensor_get_f64(ratio, 0) != 0))
-        return eval_error(e, DIAG_unsupported, 2, "training mode is not supported");
-    if (e->ny > 1)
-        memset(e->y[1].data, 1, e->y[1].bytes);
-    return view_eval(e);
-}
-
-static const struct attr_def dropout_rows[] = {
-    A_INT(struct dropout_attrs, seed, 0, 0, 0, "for training; not used"),
-    { 0 },
-};
-
-const struct op_def op_dropout = {
-    .name = "dropout",
-    .doc = "The operand itself; the mask of kept elements is all true (inference only).",
-    .family = "shape",
-    .min_in = 1,
-    .max_in = 3,
-    .min_out = 1,
-    .max_out = 2,
-    .traits = OP_PURE | OP_MOVES_DATA | OP_VIEW | OP_SAME_SCALE,
-    .attrs_size = sizeof(struct dropout_attrs),
-    .attrs = dropout_rows,
-    OP_IN(R_("data", DTM_FLOATS | DTM_FP8), R_OPT("ratio", DTM_FLOATS | DTM_FP8),
-          R_OPT("training_mode", DTM_BOOL)),
-    OP_OUT(R_SAME("output", DTM_FLOATS | DTM_FP8), R_("mask", DTM_BOOL)),
-    .infer = dropout_infer,
-    .eval = dropout_eval,
 };
