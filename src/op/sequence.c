@@ -225,7 +225,7 @@ static enum status concat_eval(struct eval *e)
 {
     const struct tensor *s = e->x[0];
     int64_t dims[MAX_RANK];
-    int axis, rank;
+    int axis = 0, rank = 0;
 
     TRY(joined_dims(e, &axis, &rank, dims));
     TRY(eval_alloc(e, 0, s->items[0].dtype, rank, dims));
