@@ -8,11 +8,6 @@
 
 /* -- operands --------------------------------------------------------------------------------- */
 
-static const struct operand_def *operand_def(const struct op_def *d, int j)
-{
-    return d->n_in_defs ? &d->in[j < d->n_in_defs ? j : d->n_in_defs - 1] : NULL;
-}
-
 static const char *mask_text(struct arena *a, uint32_t mask)
 {
     struct str s;
@@ -28,7 +23,7 @@ static enum status check_operand(const struct graph *g, node_id n, int j)
 {
     const struct node *p = graph_node(g, n);
     const struct op_def *d = op_get(p->op);
-    const struct operand_def *o = operand_def(d, j);
+    const struct operand_def *o = op_operand(d, j);
     const struct value *x = has_value(p->in[j].v) ? graph_value(g, p->in[j].v) : NULL;
     const struct value *x0 = p->n_in && has_value(p->in[0].v) ? graph_value(g, p->in[0].v) : NULL;
     struct where at;

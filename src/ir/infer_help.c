@@ -12,11 +12,8 @@ enum status infer_error(struct infer *in, enum diag_code code, int operand, cons
     if (!at.node && in->node && in->node->n_out)
         at.node = arena_printf(in->g->arena, "%%%u", (unsigned)in->node->out[0].i);
     at.operand = operand;
-    if (operand >= 0 && in->def->n_in_defs > 0) {
-        const int last = in->def->n_in_defs - 1;
-
-        at.operand_name = in->def->in[operand < last ? operand : last].name;
-    }
+    if (operand >= 0 && op_operand(in->def, operand))
+        at.operand_name = op_operand(in->def, operand)->name;
     va_start(ap, fmt);
     st = diag_verror(in->diags, code, at, fmt, ap);
     va_end(ap);

@@ -32,6 +32,16 @@ bool op_by_name(const char *name, enum op_id *out)
     return false;
 }
 
+const struct operand_def *op_operand(const struct op_def *d, int j)
+{
+    return d->n_in_defs ? &d->in[j < d->n_in_defs ? j : d->n_in_defs - 1] : NULL;
+}
+
+const struct operand_def *op_result(const struct op_def *d, int j)
+{
+    return d->n_out_defs ? &d->out[j < d->n_out_defs ? j : d->n_out_defs - 1] : NULL;
+}
+
 int op_attr_count(const struct op_def *d)
 {
     int n = 0;

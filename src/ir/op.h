@@ -198,6 +198,9 @@ struct op_def {
 
 const struct op_def *op_get(enum op_id id);
 bool op_by_name(const char *name, enum op_id *out);
+/* Row of operand or result j; NULL when the op tells nothing of them. */
+const struct operand_def *op_operand(const struct op_def *d, int j);
+const struct operand_def *op_result(const struct op_def *d, int j);
 int op_attr_count(const struct op_def *d);
 const struct attr_def *op_attr(const struct op_def *d, const char *name); /* NULL: no such */
 /* Fill a zeroed attrs struct with the defaults. */

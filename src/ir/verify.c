@@ -22,9 +22,11 @@ static struct where at_node(const struct verifier *v, node_id n)
 
 static struct where at_operand(const struct verifier *v, node_id n, int j)
 {
+    const struct operand_def *o = op_operand(op_get(graph_node(v->g, n)->op), j);
     struct where at = graph_where(v->g, n);
 
     at.operand = j;
+    at.operand_name = o ? o->name : NULL;
     return at;
 }
 
@@ -182,15 +184,10 @@ static void check_use(struct verifier *v, node_id n, int j)
     }
 }
 
-static const struct operand_def *result_def(const struct op_def *d, int j)
-{
-    return d->n_out_defs ? &d->out[j < d->n_out_defs ? j : d->n_out_defs - 1] : NULL;
-}
-
 static void check_result_dtype(struct verifier *v, node_id n, int j)
 {
     const struct node *p = graph_node(v->g, n);
-    const struct operand_def *o = result_def(op_get(p->op), j);
+    const struct operand_def *o = op_result(op_get(p->op), j);
     const struct value *y = graph_value(v->g, p->out[j]);
     const struct value *x = p->n_in && has_value(p->in[0].v) ? graph_value(v->g, p->in[0].v) : NULL;
 
