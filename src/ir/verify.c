@@ -159,10 +159,6 @@ static void check_use(struct verifier *v, node_id n, int j)
             fault(v, DIAG_graph, at_operand(v, n, j), "an absent operand is in a use list");
         return;
     }
-    if (u->v.i >= v->g->n_values) {
-        fault(v, DIAG_graph, at_operand(v, n, j), "the operand is no value of this graph");
-        return;
-    }
     x = graph_value(v->g, u->v);
     if (!u->pprev || *u->pprev != u || !same_node(u->user, n))
         fault(v, DIAG_graph, at_operand(v, n, j), "the use list does not hold this use");
@@ -214,13 +210,8 @@ static void check_results(struct verifier *v, node_id n)
     const struct node *p = graph_node(v->g, n);
 
     for (int j = 0; j < p->n_out; j++) {
-        const struct value *y;
+        const struct value *y = graph_value(v->g, p->out[j]);
 
-        if (p->out[j].i >= v->g->n_values) {
-            fault(v, DIAG_graph, at_node(v, n), "result %d is no value of this graph", j);
-            continue;
-        }
-        y = graph_value(v->g, p->out[j]);
         if (y->kind != VALUE_RESULT || !same_node(y->def, n) || y->def_index != j)
             fault(v, DIAG_graph, at_node(v, n), "result %d belongs to another producer", j);
         define(v, p->out[j]);
@@ -232,12 +223,34 @@ static void check_results(struct verifier *v, node_id n)
 
 static void check_region(struct verifier *v, region_id r, int depth);
 
+/* Nothing else of a node can be looked at when its handles lead nowhere. */
+static bool check_ids(struct verifier *v, node_id n)
+{
+    const struct node *p = graph_node(v->g, n);
+    bool valid = true;
+
+    for (int j = 0; j < p->n_out; j++)
+        valid = valid && p->out[j].i < v->g->n_values;
+    if (!valid)
+        fault(v, DIAG_graph, WHERE_NONE, "node %u: a result is no value of this graph",
+              (unsigned)n.i);
+    for (int j = 0; valid && j < p->n_in; j++) {
+        if (!has_value(p->in[j].v) || p->in[j].v.i < v->g->n_values)
+            continue;
+        fault(v, DIAG_graph, at_operand(v, n, j), "the operand is no value of this graph");
+        return false;
+    }
+    return valid;
+}
+
 static void check_node(struct verifier *v, node_id n, int depth)
 {
     const struct node *p = graph_node(v->g, n);
 
     if (p->dead)
         fault(v, DIAG_graph, at_node(v, n), "a removed node is still in its region");
+    if (!check_ids(v, n))
+        return;
     for (int j = 0; j < p->n_in; j++)
         check_use(v, n, j);
     note_status(v, op_check_operands(v->g, n));
@@ -308,10 +321,12 @@ static void leave(struct verifier *v, region_id r)
     const struct region *p = graph_region(v->g, r);
 
     for (size_t i = 0; i < p->n_inputs; i++)
-        v->scope[p->inputs[i].i] = BEHIND;
+        if (p->inputs[i].i < v->g->n_values)
+            v->scope[p->inputs[i].i] = BEHIND;
     for (node_id n = p->first; has_node(n); n = graph_node(v->g, n)->next)
         for (int j = 0; j < graph_node(v->g, n)->n_out; j++)
-            v->scope[graph_node(v->g, n)->out[j].i] = BEHIND;
+            if (graph_node(v->g, n)->out[j].i < v->g->n_values)
+                v->scope[graph_node(v->g, n)->out[j].i] = BEHIND;
 }
 
 static void check_region(struct verifier *v, region_id r, int depth)
