@@ -125,6 +125,8 @@ static enum status alloc_results(struct eval *e, const struct eval_types *t, int
         e->y[j].dtype = y->dtype;
         e->y[j].kind = y->kind;
         e->y[j].rank = y->rank;
+        for (int d = 0; d < y->rank; d++)
+            e->y[j].dim[d] = y->dim[d]; /* where known: a region that never runs leaves it so */
         if (y->kind == TYPE_TENSOR && y->dtype != DT_NONE && type_is_static(y))
             TRY(eval_alloc(e, j, y->dtype, y->rank, y->dim));
     }

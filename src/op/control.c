@@ -155,15 +155,6 @@ static dim_t loop_trips(struct infer *in)
     return m < 0 ? 0 : m;
 }
 
-/* What compile time knew of a result, for the case that no turn is made. */
-static struct type compiled_type(const struct infer *in, int j)
-{
-    struct type t = graph_value(in->g, in->node->out[j])->type;
-    if (t.rank > 0)
-        t.dim[0] = DIM_UNKNOWN;
-    return t;
-}
-
 static enum status check_body(struct infer *in, int n_in, int n_out)
 {
     const size_t have = graph_region(in->g, in->node->regions[0])->n_inputs;
@@ -187,7 +178,7 @@ static enum status infer_loop(struct infer *in)
     TRY(check_body(in, n, in->ny + 1));
     if (!in->yk) {
         for (int j = carried; j < in->ny; j++)
-            in->y[j] = compiled_type(in, j);
+            in->y[j] = region_compiled(in, j, 0);
         return OK;
     }
     if (n > (int)COUNT(few))
@@ -212,22 +203,6 @@ static enum status infer_loop(struct infer *in)
         in->y[j] = y;
     }
     return OK;
-}
-
-/* Stack the items along a new first axis. */
-static enum status stack_items(struct eval *e, int j, const struct collected *c)
-{
-    int64_t dim[MAX_RANK];
-    const struct tensor *first = c->n ? &c->item[0] : &e->y[j];
-    const int rank = c->n ? first->rank + 1 : first->rank;
-
-    if (first->kind != TYPE_TENSOR || rank > MAX_RANK)
-        return eval_error(e, DIAG_shape, -1, "result %d cannot be stacked", j);
-    dim[0] = c->n;
-    for (int d = 1; d < rank; d++) /* without any turn: unknown dims are empty */
-        dim[d] = c->n ? first->dim[d - 1] : first->dim[d] > 0 ? first->dim[d] : 0;
-    TRY(eval_alloc(e, j, first->dtype, rank < 1 ? 1 : rank, dim));
-    return region_join(e, j, 0, c);
 }
 
 /* One turn: body inputs are turn number, condition and carried values. */
@@ -283,7 +258,7 @@ static enum status loop_run(struct eval *e, struct loop *l)
         l->own[j] = false;
     }
     for (int j = 0; j < l->n_scans; j++)
-        TRY(stack_items(e, l->n_carried + j, &l->scan[j]));
+        TRY(region_stack(e, l->n_carried + j, 0, &l->scan[j]));
     return OK;
 }
 

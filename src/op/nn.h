@@ -30,7 +30,7 @@ static inline double nums_at(const struct nums *n, int64_t i)
 }
 static inline const struct tensor *eval_in(const struct eval *e, int j)
 {
-    return j < e->nx ? e->x[j] : NULL;
+    return j >= 0 && j < e->nx ? e->x[j] : NULL;
 }
 static inline bool eval_wants(const struct eval *e, int j)
 {

@@ -19,7 +19,10 @@ struct collected {
 };
 void region_collect(struct eval *e, struct collected *c, const struct tensor *t);
 void region_collected_free(struct eval *e, struct collected *c);
-/* Result j, already allocated, is the items side by side along a new axis. */
-enum status region_join(struct eval *e, int j, int axis, const struct collected *c);
+/* Result j is the items side by side along a new axis. */
+enum status region_stack(struct eval *e, int j, int axis, const struct collected *c);
+/* At run time: what compile time knew of result j, for the case that no turn is made; the stacked
+ * axis is unknown, so that the kernel allocates it. */
+struct type region_compiled(const struct infer *in, int j, int axis);
 
 #endif
