@@ -240,15 +240,15 @@ static enum status reference_step(struct walk *w, node_id id, const struct tenso
     return e.def->eval(&e);
 }
 
-static bool step(struct walk *w, node_id id, const struct tensor *const *x, struct tensor *y,
-                 enum status *st)
+static enum step_result step(struct walk *w, node_id id, const struct tensor *const *x,
+                             struct tensor *y, enum status *st)
 {
     struct bound *b = w->engine;
     const struct step *s = id.i < b->graph->n_nodes ? &b->step[id.i] : NULL;
     const int n_out = graph_node(w->graph, id)->n_out;
 
     if (!s || !s->planned)
-        return false;
+        return STEP_NOT_MINE;
     for (int j = 0; j < n_out; j++)
         y[j] = s->y[j];
     *st = OK;
@@ -258,7 +258,7 @@ static bool step(struct walk *w, node_id id, const struct tensor *const *x, stru
         s->run(s, x, y);
     else
         *st = reference_step(w, id, x, y);
-    return true;
+    return STEP_PLANNED;
 }
 
 static bool fits(const struct graph *g, const struct bound *b, const struct tensor *in)

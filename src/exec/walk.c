@@ -91,16 +91,24 @@ static struct tensor decoded(struct pool *pool, const struct encoding *e, const 
     return f;
 }
 
-/* Round floats to what the encoding can hold. */
-static void round_to(struct pool *pool, const struct encoding *e, struct tensor *t)
+static struct tensor encoded(struct pool *pool, const struct encoding *e, const struct tensor *t)
 {
     struct tensor q = *t;
 
-    if (t->dtype != DT_f32)
-        return;
     tensor_shape(&q, e->storage, t->rank, t->dim);
     q.data = pool_alloc(pool, q.bytes ? q.bytes : 1);
     codec_encode(e, t->data, &q);
+    return q;
+}
+
+/* Round floats to what the encoding can hold. */
+static void round_to(struct pool *pool, const struct encoding *e, struct tensor *t)
+{
+    struct tensor q;
+
+    if (t->dtype != DT_f32)
+        return;
+    q = encoded(pool, e, t);
     codec_decode(e, &q, t->data);
     pool_free(pool, q.data);
 }
@@ -115,7 +123,7 @@ const struct tensor *walk_operand(struct walk *p, value_id v)
         return &s->t;
     if (!graph_const_tensor(g, v, &c))
         return NULL;
-    if (graph_value(g, v)->enc) {
+    if (graph_value(g, v)->enc && !p->stored) {
         s->t = decoded(p->pool, graph_value(g, v)->enc, &c);
         s->own = true;
     } else {
@@ -173,6 +181,77 @@ static enum status call_region(struct eval *e, int region, const struct tensor *
     return OK;
 }
 
+static const struct encoding *enc_of(const struct graph *g, value_id v)
+{
+    return has_value(v) ? graph_value(g, v)->enc : NULL;
+}
+
+/* A node without an integer kernel among stored values: operands are decoded, results encoded. */
+static enum status run_in_float(struct walk *p, node_id id, const struct tensor **x,
+                                struct tensor *y, const struct eval_hooks *hooks)
+{
+    struct graph *g = p->graph;
+    const struct node *n = graph_node(g, id);
+    struct tensor *real = pool_alloc(p->pool, mem_mul((size_t)n->n_in + 1, sizeof *real));
+    enum status st;
+
+    for (int j = 0; j < n->n_in; j++) {
+        const struct encoding *e = enc_of(g, n->in[j].v);
+
+        real[j].data = NULL;
+        if (e && x[j]) {
+            real[j] = decoded(p->pool, e, x[j]);
+            x[j] = &real[j];
+        }
+    }
+    st = op_eval_node(g, id, x, y, p->pool, hooks);
+    for (int j = 0; j < n->n_in; j++)
+        pool_free(p->pool, real[j].data);
+    pool_free(p->pool, real);
+    for (int j = 0; st == OK && j < n->n_out; j++) {
+        const struct encoding *e = enc_of(g, n->out[j]);
+
+        if (e && y[j].dtype == DT_f32) {
+            const struct tensor q = encoded(p->pool, e, &y[j]);
+
+            tensor_release(p->pool, &y[j]);
+            y[j] = q;
+        }
+    }
+    return st;
+}
+
+static bool touches_encodings(const struct graph *g, const struct node *n)
+{
+    for (int j = 0; j < n->n_in; j++)
+        if (enc_of(g, n->in[j].v))
+            return true;
+    for (int j = 0; j < n->n_out; j++)
+        if (enc_of(g, n->out[j]))
+            return true;
+    return false;
+}
+
+static void keep_results(struct walk *p, const struct node *n, struct tensor *y, bool own)
+{
+    for (int j = 0; j < n->n_out; j++) {
+        const struct encoding *e = enc_of(p->graph, n->out[j]);
+        struct slot *s;
+
+        if (!has_value(n->out[j])) {
+            if (own)
+                tensor_release(p->pool, &y[j]);
+            continue;
+        }
+        s = &p->slot[n->out[j].i];
+        s->t = y[j];
+        s->own = own;
+        s->set = true;
+        if (e && !p->stored && y[j].kind == TYPE_TENSOR)
+            round_to(p->pool, e, &s->t);
+    }
+}
+
 static enum status run_node(struct walk *p, node_id id)
 {
     struct graph *g = p->graph;
@@ -182,8 +261,8 @@ static enum status run_node(struct walk *p, node_id id)
     struct tensor small_y[16];
     const struct tensor **x = small;
     struct tensor *y = small_y;
-    enum status st;
-    bool planned;
+    enum step_result done = STEP_NOT_MINE;
+    enum status st = OK;
 
     if ((size_t)n->n_in > COUNT(small))
         x = pool_alloc(p->pool, mem_mul(n->n_in, sizeof *x));
@@ -191,24 +270,13 @@ static enum status run_node(struct walk *p, node_id id)
         y = pool_alloc(p->pool, mem_mul(n->n_out, sizeof *y));
     for (int j = 0; j < n->n_in; j++)
         x[j] = has_value(n->in[j].v) ? walk_operand(p, n->in[j].v) : NULL;
-    planned = p->step && p->step(p, id, x, y, &st);
-    if (!planned)
-        st = op_eval_node(g, id, x, y, p->pool, &hooks);
-    for (int j = 0; st == OK && j < n->n_out; j++) {
-        struct slot *s;
-
-        if (!has_value(n->out[j])) {
-            if (!planned)
-                tensor_release(p->pool, &y[j]);
-            continue;
-        }
-        s = &p->slot[n->out[j].i];
-        s->t = y[j];
-        s->own = !planned;
-        s->set = true;
-        if (graph_value(g, n->out[j])->enc && y[j].kind == TYPE_TENSOR)
-            round_to(p->pool, graph_value(g, n->out[j])->enc, &s->t);
-    }
+    if (p->step)
+        done = p->step(p, id, x, y, &st);
+    if (done == STEP_NOT_MINE)
+        st = p->stored && touches_encodings(g, n) ? run_in_float(p, id, x, y, &hooks)
+                                                  : op_eval_node(g, id, x, y, p->pool, &hooks);
+    if (st == OK)
+        keep_results(p, n, y, done != STEP_PLANNED);
     if (x != small)
         pool_free(p->pool, x);
     if (y != small_y)
@@ -240,7 +308,11 @@ static void bind_input(struct walk *p, value_id v, const struct tensor *t)
     s->t = *t;
     s->own = false;
     s->set = true;
-    if (val->enc && t->kind == TYPE_TENSOR) {
+    if (val->enc && t->kind == TYPE_TENSOR && p->stored) {
+        s->own = t->dtype == val->type.dtype;
+        if (s->own)
+            s->t = encoded(p->pool, val->enc, t);
+    } else if (val->enc && t->kind == TYPE_TENSOR) {
         s->t =
             t->dtype == val->type.dtype ? copy_tensor(p->pool, t) : decoded(p->pool, val->enc, t);
         s->own = true;
@@ -267,6 +339,17 @@ static bool state_output(const struct graph *g, int j, size_t *which)
     return false;
 }
 
+/* States are kept as real numbers; stored integers survive the way there and back. */
+static void keep_state(struct walk *p, size_t s, value_id v, const struct tensor *t)
+{
+    const struct encoding *e = enc_of(p->graph, v);
+
+    if (e && t->dtype != p->state[s].dtype)
+        codec_decode(e, t, p->state_data[s]);
+    else
+        memcpy(p->state_data[s], t->data, p->state[s].bytes);
+}
+
 enum status walk_run(struct walk *p, const struct tensor *in, struct tensor *out)
 {
     struct graph *g = p->graph;
@@ -291,7 +374,7 @@ enum status walk_run(struct walk *p, const struct tensor *in, struct tensor *out
         if (!t)
             return diag_error(g->diags, DIAG_internal, WHERE_NONE, "output %d was not computed", j);
         if (state_output(g, j, &s))
-            memcpy(p->state_data[s], t->data, p->state[s].bytes);
+            keep_state(p, s, yield->in[j].v, t);
         else
             out[at++] = copy_tensor(p->out_pool, t);
     }

@@ -10,6 +10,12 @@ struct slot {
     bool set;
 };
 
+enum step_result {
+    STEP_NOT_MINE, /* the operator's own kernel computes the node */
+    STEP_PLANNED,  /* computed into memory the engine owns */
+    STEP_DONE,     /* computed into blocks of the walk's pool */
+};
+
 struct walk {
     struct graph *graph;
     struct exec_options o;
@@ -22,10 +28,10 @@ struct walk {
     void **state_data;
     uint32_t n_values;
     const value_id *original; /* by value id: the id taps are called with; NULL: the same */
-    /* Compute node n into planned memory: fills y (dims and data) and returns true; false: the
-     * operator's own kernel computes it into pool memory. NULL: never. */
-    bool (*step)(struct walk *w, node_id n, const struct tensor *const *x, struct tensor *y,
-                 enum status *st);
+    bool stored; /* values with an encoding are kept as stored integers, not as rounded floats */
+    /* Compute node n: fills y (dims and data). NULL: never. */
+    enum step_result (*step)(struct walk *w, node_id n, const struct tensor *const *x,
+                             struct tensor *y, enum status *st);
     void *engine;
 };
 

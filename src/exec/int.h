@@ -1,0 +1,84 @@
+/* int.h - integer arithmetic of the classic TFLite kernels, and what the int kernels share.
+ *
+ * Source of the rules: tflite-micro's and LiteRT's reference kernels as described in the TFLite 8-bit
+ * quantisation specification; the double-rounding form (no TFLITE_SINGLE_ROUNDING).
+ */
+#ifndef EXEC_INT_H
+#define EXEC_INT_H
+
+#include <math.h>
+
+#include "exec/walk.h"
+
+/* A positive real multiplier as q31 * 2^(shift-31). */
+struct multiplier {
+    int32_t q;
+    int shift;
+};
+struct multiplier int_multiplier(double m);
+
+/* Saturating rounding doubling high multiply (gemmlowp). */
+static inline int32_t int_srdhm(int32_t a, int32_t b)
+{
+    const int64_t ab = (int64_t)a * b;
+    const int64_t nudge = ab >= 0 ? (1 << 30) : 1 - (1 << 30);
+
+    if (a == b && a == INT32_MIN)
+        return INT32_MAX;
+    return (int32_t)((ab + nudge) / ((int64_t)1 << 31));
+}
+
+/* Divide by 2^e, rounding half away from zero. */
+static inline int32_t int_rdpot(int32_t x, int e)
+{
+    const int32_t mask = (int32_t)(((int64_t)1 << e) - 1), rest = x & mask;
+    const int32_t threshold = (mask >> 1) + (x < 0);
+
+    return (x >> e) + (rest > threshold);
+}
+
+static inline int32_t int_mbqm(int32_t x, struct multiplier m)
+{
+    const int left = m.shift > 0 ? m.shift : 0, right = m.shift > 0 ? 0 : -m.shift;
+
+    return int_rdpot(int_srdhm((int32_t)((uint32_t)x << left), m.q), right);
+}
+
+static inline int32_t int_clamp(int64_t v, int32_t lo, int32_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : (int32_t)v;
+}
+
+/* One node's operands and results with their encodings. */
+struct int_node {
+    struct walk *w;
+    const struct node *n;
+    const struct tensor *const *x;
+    struct tensor *y;
+    const struct encoding *xe[8], *ye; /* NULL: none */
+    enum status st;
+};
+/* True: the node was computed (or failed: st). False: not this kernel's. */
+typedef bool int_kernel(struct int_node *k);
+int_kernel int_conv, int_fully_connected, int_binary, int_pool, int_softmax, int_table,
+    int_requantize, int_mean;
+
+/* 8-bit element i of a tensor, signed or unsigned. */
+static inline int32_t int_at(const struct tensor *t, int64_t i)
+{
+    return t->dtype == DT_u8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
+}
+static inline void int_put(struct tensor *t, int64_t i, int32_t v)
+{
+    ((uint8_t *)t->data)[i] = (uint8_t)v;
+}
+static inline bool int_is8(const struct encoding *e)
+{
+    return e && (e->storage == DT_i8 || e->storage == DT_u8) && e->n == 1;
+}
+/* Result 0 with the run-time dims of value out[0] (fixed) and ye's storage. False: dims unknown. */
+bool int_result(struct int_node *k);
+/* Stored bounds of a fused activation. */
+void int_act_bounds(const struct encoding *e, int64_t act, int32_t *lo, int32_t *hi);
+
+#endif
