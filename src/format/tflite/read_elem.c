@@ -76,7 +76,7 @@ enum status rd_quantize(struct rd *r, const struct rop *o)
 enum status rd_leaky_relu(struct rd *r, const struct rop *o)
 {
     const value_id x = rd_in(r, o, 0);
-    struct alpha_attrs a;
+    struct alpha_attrs a = { 0 };
     op_attrs_default(op_get(OP_leaky_relu), &a);
     a.alpha = fb_f32(o->options, 0, 0);
     return rd_whole(r, o, (struct build){ OP_leaky_relu, &x, 1, 1, &a });

@@ -83,7 +83,7 @@ enum status rd_transpose(struct rd *r, const struct rop *o)
 
 static enum status join(struct rd *r, const struct rop *o, const value_id *in, int axis, int act)
 {
-    struct axis_attrs a;
+    struct axis_attrs a = { 0 };
     value_id y;
     op_attrs_default(op_get(OP_concat), &a);
     a.axis = axis;
@@ -118,7 +118,7 @@ enum status rd_pack(struct rd *r, const struct rop *o)
 static enum status split(struct rd *r, const struct rop *o, const value_id *in, int n_in,
                          int64_t axis)
 {
-    struct split_attrs a;
+    struct split_attrs a = { 0 };
     op_attrs_default(op_get(OP_split), &a);
     a.axis = axis;
     if (n_in == 1)
@@ -149,7 +149,7 @@ enum status rd_unpack(struct rd *r, const struct rop *o)
 {
     const int64_t axis = fb_i32(o->options, 1, 0);
     const value_id axes = rd_i64(r, &axis, 1), x = rd_in(r, o, 0);
-    struct split_attrs a;
+    struct split_attrs a = { 0 };
     node_id n = NO_NODE;
     op_attrs_default(op_get(OP_split), &a);
     a.axis = axis;
@@ -298,7 +298,7 @@ enum status rd_mirror_pad(struct rd *r, const struct rop *o)
 enum status rd_gather(struct rd *r, const struct rop *o)
 {
     const value_id in[2] = { rd_in(r, o, 0), rd_in(r, o, 1) };
-    struct gather_attrs a;
+    struct gather_attrs a = { 0 };
     op_attrs_default(op_get(OP_gather), &a);
     a.axis = fb_i32(o->options, 0, 0);
     if (fb_i32(o->options, 1, 0) != 0)
@@ -323,7 +323,7 @@ enum status rd_scatter_nd(struct rd *r, const struct rop *o)
 {
     const struct rd_tensor *t = rd_tensor_in(r, o, 1);
     const uint64_t none = 0;
-    struct gather_attrs a;
+    struct gather_attrs a = { 0 };
     value_id data;
     const value_id zero = graph_const_copy(r->g, t->storage, 0, NULL, &none, NULL);
     const value_id ex[2] = { zero, rd_in(r, o, 2) };
@@ -372,7 +372,7 @@ enum status rd_range(struct rd *r, const struct rop *o)
 enum status rd_shape(struct rd *r, const struct rop *o)
 {
     const value_id x = rd_in(r, o, 0);
-    struct shape_attrs a;
+    struct shape_attrs a = { 0 };
     op_attrs_default(op_get(OP_shape), &a);
     a.out_dtype = r->sub->t[o->out[0]].storage;
     return rd_whole(r, o, (struct build){ OP_shape, &x, 1, 1, &a });
@@ -444,7 +444,7 @@ enum status rd_arg(struct rd *r, const struct rop *o)
 {
     const enum op_id op = (enum op_id)rd_row(o->code->code)->op;
     const value_id x = rd_in(r, o, 0);
-    struct arg_attrs a;
+    struct arg_attrs a = { 0 };
     op_attrs_default(op_get(op), &a);
     a.keepdims = 0;
     a.out_dtype = r->sub->t[o->out[0]].storage;
@@ -457,7 +457,7 @@ enum status rd_arg(struct rd *r, const struct rop *o)
 enum status rd_topk(struct rd *r, const struct rop *o)
 {
     value_id in[2] = { rd_in(r, o, 0) };
-    struct topk_attrs a;
+    struct topk_attrs a = { 0 };
     op_attrs_default(op_get(OP_top_k), &a);
     a.out_dtype = r->sub->t[o->out[1]].storage;
     TRY(vector_in(r, o, 1, &in[1]));

@@ -35,7 +35,7 @@ static int64_t dim_of(struct rd *r, const struct rop *o, int j, int d)
 enum status rd_conv(struct rd *r, const struct rop *o)
 {
     const struct fb_table p = o->options;
-    struct conv_attrs a;
+    struct conv_attrs a = { 0 };
     op_attrs_default(op_get(OP_conv), &a);
     a.layout = LAYOUT_LAST;
     a.strides = pair(r, fb_i32(p, 2, 0), fb_i32(p, 1, 0));
@@ -56,7 +56,7 @@ enum status rd_depthwise(struct rd *r, const struct rop *o)
 {
     static const int64_t perm[] = { 3, 1, 2, 0 };
     const struct fb_table p = o->options;
-    struct conv_attrs a;
+    struct conv_attrs a = { 0 };
     value_id w;
     op_attrs_default(op_get(OP_conv), &a);
     a.layout = LAYOUT_LAST;
@@ -78,7 +78,7 @@ enum status rd_conv_3d(struct rd *r, const struct rop *o)
     static const int64_t perm[] = { 4, 0, 1, 2, 3 }; /* kd kh kw I O -> O kd kh kw I */
     const struct fb_table p = o->options;
     int64_t v[6];
-    struct conv_attrs a;
+    struct conv_attrs a = { 0 };
     value_id w;
     op_attrs_default(op_get(OP_conv), &a);
     a.layout = LAYOUT_LAST;
@@ -132,7 +132,7 @@ enum status rd_transpose_conv(struct rd *r, const struct rop *o)
     const struct fb_table p = o->options;
     int64_t shape[4];
     int n;
-    struct conv_attrs a;
+    struct conv_attrs a = { 0 };
     op_attrs_default(op_get(OP_conv_transpose), &a);
     a.strides = pair(r, fb_i32(p, 2, 0), fb_i32(p, 1, 0));
     if (!rd_ints(r, o, 0, shape, 4, &n) || n != 4 || a.strides.v[0] < 1 || a.strides.v[1] < 1)
@@ -148,7 +148,7 @@ enum status rd_transpose_conv(struct rd *r, const struct rop *o)
 static enum status transpose_conv_bias(struct rd *r, const struct rop *o)
 {
     const struct fb_vec c = fb_bytes(o->table, OPERATOR_custom_options);
-    struct conv_attrs a;
+    struct conv_attrs a = { 0 };
     const value_id in[3] = { rd_in(r, o, 0), rd_in(r, o, 1), rd_bias(r, o, 2) };
     int64_t hw[2];
     op_attrs_default(op_get(OP_conv_transpose), &a);
@@ -201,7 +201,7 @@ enum status rd_pool(struct rd *r, const struct rop *o)
     const struct fb_table p = o->options;
     const value_id x = rd_in(r, o, 0);
     const enum op_id op = (enum op_id)rd_row(o->code->code)->op;
-    struct pool_attrs a;
+    struct pool_attrs a = { 0 };
     op_attrs_default(op_get(op), &a);
     a.layout = LAYOUT_LAST;
     a.strides = pair(r, fb_i32(p, 2, 0), fb_i32(p, 1, 0));
@@ -219,7 +219,7 @@ enum status rd_resize(struct rd *r, const struct rop *o)
     const bool align = fb_bool(o->options, linear ? 2 : 0, false);
     const bool half = fb_bool(o->options, linear ? 3 : 1, false);
     const value_id in[4] = { rd_in(r, o, 0), ABSENT, ABSENT, rd_in(r, o, 1) };
-    struct resize_attrs a;
+    struct resize_attrs a = { 0 };
     op_attrs_default(op_get(OP_resize), &a);
     a.mode = linear ? RESIZE_LINEAR : RESIZE_NEAREST;
     a.coordinate_transformation_mode = align  ? COORD_ALIGN_CORNERS
@@ -235,7 +235,7 @@ enum status rd_lrn(struct rd *r, const struct rop *o)
 {
     const struct fb_table p = o->options;
     const value_id x = rd_in(r, o, 0);
-    struct lrn_attrs a;
+    struct lrn_attrs a = { 0 };
     op_attrs_default(op_get(OP_lrn), &a);
     a.layout = LAYOUT_LAST;
     a.size = 2 * (int64_t)fb_i32(p, 0, 0) + 1;
@@ -249,7 +249,7 @@ enum status rd_lrn(struct rd *r, const struct rop *o)
 enum status rd_l2_norm(struct rd *r, const struct rop *o)
 {
     const value_id x = rd_in(r, o, 0);
-    struct norm_attrs a;
+    struct norm_attrs a = { 0 };
     op_attrs_default(op_get(OP_lp_normalization), &a);
     a.axis = -1;
     a.p = 2;
@@ -263,7 +263,7 @@ enum status rd_softmax(struct rd *r, const struct rop *o)
 {
     const value_id x = rd_in(r, o, 0);
     const bool log = o->code->code == B_LOG_SOFTMAX;
-    struct axis_attrs a;
+    struct axis_attrs a = { 0 };
     op_attrs_default(op_get(log ? OP_log_softmax : OP_softmax), &a);
     a.axis = -1;
     if (!log)
@@ -275,7 +275,7 @@ enum status rd_space_depth(struct rd *r, const struct rop *o)
 {
     const value_id x = rd_in(r, o, 0);
     const enum op_id op = (enum op_id)rd_row(o->code->code)->op;
-    struct space_depth_attrs a;
+    struct space_depth_attrs a = { 0 };
     op_attrs_default(op_get(op), &a);
     a.layout = LAYOUT_LAST;
     a.blocksize = fb_i32(o->options, 0, 0);

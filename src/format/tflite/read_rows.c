@@ -78,7 +78,7 @@ const struct read_row read_rows[] = {
     { B_SPACE_TO_DEPTH,       OP_space_to_depth,     rd_space_depth,     1,  1,  1 },
 #endif
     { B_UNIDIRECTIONAL_SEQUENCE_LSTM, OP_unidirectional_sequence_lstm, rd_sequence_lstm,
-                                                                        20, 24,  1 },
+                                                                         1, 24,  1 },
     { B_SVDF,                 OP_svdf,               rd_svdf,            5,  5,  1 },
     { B_CUSTOM,               OP_foreign,            rd_custom,          0, -1, -1 },
 
