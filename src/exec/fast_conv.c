@@ -8,7 +8,7 @@
 
 #include "base/thread.h"
 #include "exec/fast.h"
-#include "op/attrs.h"
+#include "exec/window.h"
 
 enum { CHUNK = 64, LANES = F32_LANES };
 
@@ -207,25 +207,6 @@ static void depthwise(const struct step *s, const struct tensor *const *x, struc
 
 /* -- preparing -------------------------------------------------------------------------------------- */
 
-static int64_t at_or(const struct ints *v, int i, int64_t fallback)
-{
-    return i < v->n ? v->v[i] : fallback;
-}
-
-/* Padding before the first element of an axis. */
-static int64_t pad_before(const struct conv_attrs *a, int axis, int axes, int64_t in, int64_t out,
-                          int64_t reach, int64_t stride)
-{
-    const int64_t total = (out - 1) * stride + reach - in;
-
-    (void)axes;
-    if (a->auto_pad == PAD_SAME_UPPER)
-        return total > 0 ? total / 2 : 0;
-    if (a->auto_pad == PAD_SAME_LOWER)
-        return total > 0 ? total - total / 2 : 0;
-    return a->auto_pad == PAD_VALID ? 0 : at_or(&a->pads, axis, 0);
-}
-
 static void steps(struct conv *c, int64_t channels_in, int64_t channels_out)
 {
     c->xc = c->last ? 1 : c->h * c->w;
@@ -261,12 +242,15 @@ static bool geometry(struct conv *c, const struct prepare *p, const struct tenso
     c->ow = y->dim[flat ? s : s + 1];
     c->kh = flat ? 1 : w->dim[ws];
     c->kw = w->dim[flat ? ws : ws + 1];
-    c->sh = flat ? 1 : at_or(&a->strides, 0, 1);
-    c->sw = at_or(&a->strides, flat ? 0 : 1, 1);
-    c->dh = flat ? 1 : at_or(&a->dilations, 0, 1);
-    c->dw = at_or(&a->dilations, flat ? 0 : 1, 1);
-    c->pt = flat ? 0 : pad_before(a, 0, 2, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
-    c->pl = pad_before(a, flat ? 0 : 1, flat ? 1 : 2, c->w, c->ow, (c->kw - 1) * c->dw + 1, c->sw);
+    c->sh = flat ? 1 : window_at(&a->strides, 0, 1);
+    c->sw = window_at(&a->strides, flat ? 0 : 1, 1);
+    c->dh = flat ? 1 : window_at(&a->dilations, 0, 1);
+    c->dw = window_at(&a->dilations, flat ? 0 : 1, 1);
+    c->pt = flat
+                ? 0
+                : window_pad(a->auto_pad, &a->pads, 0, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
+    c->pl = window_pad(a->auto_pad, &a->pads, flat ? 0 : 1, c->w, c->ow, (c->kw - 1) * c->dw + 1,
+                       c->sw);
     if (c->c * c->group != channels || c->o * c->group != w->dim[0])
         return false;
     if (c->kh * c->kw == 1 && c->sh == 1 && c->sw == 1 && c->pt == 0 && c->pl == 0 &&

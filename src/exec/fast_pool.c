@@ -7,7 +7,7 @@
 
 #include "base/thread.h"
 #include "exec/fast.h"
-#include "op/attrs.h"
+#include "exec/window.h"
 
 struct pooling {
     const struct f32_kernels *k;
@@ -107,23 +107,6 @@ static void run(const struct step *s, const struct tensor *const *x, struct tens
     parallel_for(p->n * p->oh * (p->last ? 1 : p->c), 20000 / cost + 1, rows, &r);
 }
 
-static int64_t at_or(const struct ints *v, int i, int64_t fallback)
-{
-    return i < v->n ? v->v[i] : fallback;
-}
-
-static int64_t pad_before(const struct pool_attrs *a, int axis, int64_t in, int64_t out,
-                          int64_t reach, int64_t stride)
-{
-    const int64_t total = (out - 1) * stride + reach - in;
-
-    if (a->auto_pad == PAD_SAME_UPPER)
-        return total > 0 ? total / 2 : 0;
-    if (a->auto_pad == PAD_SAME_LOWER)
-        return total > 0 ? total - total / 2 : 0;
-    return a->auto_pad == PAD_VALID ? 0 : at_or(&a->pads, axis, 0);
-}
-
 bool fast_pool(struct prepare *prep, struct step *s)
 {
     const bool max = fast_is(prep->n, "max_pool");
@@ -149,14 +132,14 @@ bool fast_pool(struct prepare *prep, struct step *s)
     p->w = x->dim[sp + 1];
     p->oh = y->dim[sp];
     p->ow = y->dim[sp + 1];
-    p->kh = at_or(&a->kernel_shape, 0, 1);
-    p->kw = at_or(&a->kernel_shape, 1, 1);
-    p->sh = at_or(&a->strides, 0, 1);
-    p->sw = at_or(&a->strides, 1, 1);
-    p->dh = at_or(&a->dilations, 0, 1);
-    p->dw = at_or(&a->dilations, 1, 1);
-    p->pt = pad_before(a, 0, p->h, p->oh, (p->kh - 1) * p->dh + 1, p->sh);
-    p->pl = pad_before(a, 1, p->w, p->ow, (p->kw - 1) * p->dw + 1, p->sw);
+    p->kh = window_at(&a->kernel_shape, 0, 1);
+    p->kw = window_at(&a->kernel_shape, 1, 1);
+    p->sh = window_at(&a->strides, 0, 1);
+    p->sw = window_at(&a->strides, 1, 1);
+    p->dh = window_at(&a->dilations, 0, 1);
+    p->dw = window_at(&a->dilations, 1, 1);
+    p->pt = window_pad(a->auto_pad, &a->pads, 0, p->h, p->oh, (p->kh - 1) * p->dh + 1, p->sh);
+    p->pl = window_pad(a->auto_pad, &a->pads, 1, p->w, p->ow, (p->kw - 1) * p->dw + 1, p->sw);
     p->divisor = a->count_include_pad ? p->kh * p->kw : 0;
     s->data = p;
     s->run = run;

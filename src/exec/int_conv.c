@@ -4,7 +4,7 @@
  */
 #include "base/thread.h"
 #include "exec/int.h"
-#include "op/attrs.h"
+#include "exec/window.h"
 
 struct conv {
     const struct tensor *x, *w;
@@ -81,23 +81,6 @@ static void rows(void *ctx, int64_t begin, int64_t end, int worker)
                 output(c, i / c->oh, i % c->oh, ox, o);
 }
 
-static int64_t at_or(const struct ints *v, int i, int64_t fallback)
-{
-    return i < v->n ? v->v[i] : fallback;
-}
-
-static int64_t pad_before(const struct conv_attrs *a, int axis, int64_t in, int64_t out,
-                          int64_t reach, int64_t stride)
-{
-    const int64_t total = (out - 1) * stride + reach - in;
-
-    if (a->auto_pad == PAD_SAME_UPPER)
-        return total > 0 ? total / 2 : 0;
-    if (a->auto_pad == PAD_SAME_LOWER)
-        return total > 0 ? total - total / 2 : 0;
-    return a->auto_pad == PAD_VALID ? 0 : at_or(&a->pads, axis, 0);
-}
-
 /* Multipliers per output channel, in pool memory. */
 static struct multiplier *multipliers(struct int_node *k, int64_t outputs)
 {
@@ -131,12 +114,12 @@ static void geometry(struct conv *c, const struct conv_attrs *a)
     c->ow = y->dim[s + 1];
     c->kh = w->dim[s];
     c->kw = w->dim[s + 1];
-    c->sh = at_or(&a->strides, 0, 1);
-    c->sw = at_or(&a->strides, 1, 1);
-    c->dh = at_or(&a->dilations, 0, 1);
-    c->dw = at_or(&a->dilations, 1, 1);
-    c->pt = pad_before(a, 0, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
-    c->pl = pad_before(a, 1, c->wd, c->ow, (c->kw - 1) * c->dw + 1, c->sw);
+    c->sh = window_at(&a->strides, 0, 1);
+    c->sw = window_at(&a->strides, 1, 1);
+    c->dh = window_at(&a->dilations, 0, 1);
+    c->dw = window_at(&a->dilations, 1, 1);
+    c->pt = window_pad(a->auto_pad, &a->pads, 0, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
+    c->pl = window_pad(a->auto_pad, &a->pads, 1, c->wd, c->ow, (c->kw - 1) * c->dw + 1, c->sw);
 }
 
 bool int_conv(struct int_node *k)

@@ -4,7 +4,7 @@
  */
 #include "base/thread.h"
 #include "exec/int.h"
-#include "op/attrs.h"
+#include "exec/window.h"
 
 struct pooling {
     const struct tensor *x;
@@ -53,23 +53,6 @@ static void rows(void *ctx, int64_t begin, int64_t end, int worker)
     }
 }
 
-static int64_t at_or(const struct ints *v, int i, int64_t fallback)
-{
-    return i < v->n ? v->v[i] : fallback;
-}
-
-static int64_t pad_before(const struct pool_attrs *a, int axis, int64_t in, int64_t out,
-                          int64_t reach, int64_t stride)
-{
-    const int64_t total = (out - 1) * stride + reach - in;
-
-    if (a->auto_pad == PAD_SAME_UPPER)
-        return total > 0 ? total / 2 : 0;
-    if (a->auto_pad == PAD_SAME_LOWER)
-        return total > 0 ? total - total / 2 : 0;
-    return a->auto_pad == PAD_VALID ? 0 : at_or(&a->pads, axis, 0);
-}
-
 bool int_pool(struct int_node *k)
 {
     const struct pool_attrs *a = k->n->attrs;
@@ -79,8 +62,8 @@ bool int_pool(struct int_node *k)
     struct pooling p = { .x = x };
 
     if (!int_is8(k->xe[0]) || !int_is8(k->ye) || !encoding_same(k->xe[0], k->ye) || x->rank != 4 ||
-        a->ceil_mode || a->count_include_pad || at_or(&a->dilations, 0, 1) != 1 ||
-        at_or(&a->dilations, 1, 1) != 1 || !int_result(k))
+        a->ceil_mode || a->count_include_pad || window_at(&a->dilations, 0, 1) != 1 ||
+        window_at(&a->dilations, 1, 1) != 1 || !int_result(k))
         return false;
     p.y = &k->y[0];
     p.max = op_get(k->n->op)->name[0] == 'm';
@@ -89,12 +72,12 @@ bool int_pool(struct int_node *k)
     p.w = x->dim[s + 1];
     p.oh = p.y->dim[s];
     p.ow = p.y->dim[s + 1];
-    p.kh = at_or(&a->kernel_shape, 0, 1);
-    p.kw = at_or(&a->kernel_shape, 1, 1);
-    p.sh = at_or(&a->strides, 0, 1);
-    p.sw = at_or(&a->strides, 1, 1);
-    p.pt = pad_before(a, 0, p.h, p.oh, p.kh, p.sh);
-    p.pl = pad_before(a, 1, p.w, p.ow, p.kw, p.sw);
+    p.kh = window_at(&a->kernel_shape, 0, 1);
+    p.kw = window_at(&a->kernel_shape, 1, 1);
+    p.sh = window_at(&a->strides, 0, 1);
+    p.sw = window_at(&a->strides, 1, 1);
+    p.pt = window_pad(a->auto_pad, &a->pads, 0, p.h, p.oh, p.kh, p.sh);
+    p.pl = window_pad(a->auto_pad, &a->pads, 1, p.w, p.ow, p.kw, p.sw);
     p.xc = last ? 1 : p.h * p.w;
     p.xw = last ? p.c : 1;
     p.xh = p.w * p.xw;
