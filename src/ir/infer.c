@@ -28,7 +28,7 @@ static enum status check_operand(const struct graph *g, node_id n, int j)
     const struct value *x0 = p->n_in && has_value(p->in[0].v) ? graph_value(g, p->in[0].v) : NULL;
     struct where at;
 
-    if (!o || (!x && (o->optional || j >= d->min_in)))
+    if (!o || (!x && (o->optional || (j >= d->min_in && d->max_in != MANY))))
         return OK;
     if (x && (!o->dtypes || x->type.dtype == DT_NONE || (o->dtypes & (1u << x->type.dtype))) &&
         (!o->same || !x0 || !x0->type.dtype || !x->type.dtype || x0->type.dtype == x->type.dtype))
@@ -152,10 +152,14 @@ static const struct known *keep_known(struct graph *g, const struct known *k)
 /* A result must be a size that exists. */
 static enum status check_result(struct infer *in, int j)
 {
+    const struct operand_def *o = op_result(in->def, j);
     const struct type *t = &in->y[j];
     size_t bytes;
     int64_t v, n;
 
+    if (o && o->dtypes && t->dtype != DT_NONE && !(o->dtypes & (1u << t->dtype)))
+        return infer_error(in, DIAG_dtype, -1, "the op does not make results of type %s",
+                           dtype_name(t->dtype));
     for (int d = 0; d < t->rank; d++)
         if (!dim_is_const(t->dim[d]) && known_number(t->dim[d], &v))
             return infer_error(in, DIAG_shape, -1, "dim %d of result %d would be %" PRId64, d, j,
