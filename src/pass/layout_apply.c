@@ -284,8 +284,9 @@ bool layout_is_flat(const struct relayout *l, const struct node *n, lay_t x)
 {
     const struct type *t = logical(l, n->in[0].v), *r = logical(l, n->out[0]);
     bool rows_first;
-    if ((n->op != OP_reshape && n->op != OP_flatten) || r->rank != 2 || t->rank < 3 || lay_at(x, 0) != 0 || t->rank >= MAX_RANK ||
-        t->dim[0] != r->dim[0] || t->dim[0] == DIM_UNKNOWN || !dim_is_const(r->dim[1]))
+    if ((n->op != OP_reshape && n->op != OP_flatten) || r->rank != 2 || t->rank < 3 ||
+        lay_at(x, 0) != 0 || t->rank >= MAX_RANK || t->dim[0] != r->dim[0] ||
+        t->dim[0] == DIM_UNKNOWN || !dim_is_const(r->dim[1]))
         return false;
     for (int d = 1; d < t->rank; d++)
         if (!dim_is_const(t->dim[d]))

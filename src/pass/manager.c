@@ -37,7 +37,7 @@ static const struct preset {
     { "canon",  "infer,auto-pad,fix(fold,control,identity,noop,views,cse,dce,infer)" },
     { "fuse-patterns", "raise-act,raise-norm,dce" },
     { "onnx",   "canon,fuse-bn,fuse-pad,canon" },
-    { "tflite", "canon,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
+    { "tflite", "canon,fold-qdq,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
                 "canon,fuse-act,flat-transpose,canon" },
     { "fast",   "canon,raise-act{silu=1},raise-norm,fuse-bn,fuse-scale,fuse-pad,canon,"
                 "layout{to=nhwc},canon,fuse-act{tanh=1},flat-transpose,canon" },
