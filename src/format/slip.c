@@ -28,7 +28,7 @@ static enum status slip_read(struct graph *g, struct blob *file, const struct re
 
 static enum status slip_write(struct graph *g, const char *path, const struct write_options *w)
 {
-    struct text_options o = { .data = true };
+    struct text_options o = { .data = true, .origins = true };
     const bool sidecar = graph_needs_data(g, &o);
     struct outfile *f[2];
     struct str text;

@@ -13,6 +13,7 @@ bool text_is_word(const char *name);
 /* "name" with escapes. */
 void text_quote(struct str *s, const char *name);
 void text_quoten(struct str *s, const char *name, size_t n);
+void text_int(struct str *s, int64_t v);
 void text_float(struct str *s, double v);
 void text_hex(struct str *s, const uint8_t *p, size_t n);
 void text_type(struct str *s, const struct graph *g, const struct type *t);

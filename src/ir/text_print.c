@@ -26,12 +26,15 @@ struct printer {
 
 static void print_ref(struct printer *p, value_id v)
 {
-    if (!has_value(v))
+    if (!has_value(v)) {
         str_add(p->s, "_");
-    else if (p->id[v.i] == 1)
-        str_addf(p->s, "%%%s", graph_value(p->g, v)->name);
+        return;
+    }
+    str_add(p->s, "%");
+    if (p->id[v.i] == 1)
+        str_add(p->s, graph_value(p->g, v)->name);
     else
-        str_addf(p->s, "%%%u", (unsigned)p->id[v.i] - 2);
+        text_int(p->s, (int64_t)p->id[v.i] - 2);
 }
 
 /* The definition of a value: it gets its identifier here. */
@@ -110,7 +113,8 @@ static void print_data(struct printer *p, value_id v)
 
 static void indent(struct printer *p, int depth)
 {
-    str_addf(p->s, "%*s", 2 * depth, "");
+    for (int i = 0; i < depth; i++)
+        str_add(p->s, "  ");
 }
 
 static void print_const(struct printer *p, value_id v, int depth)
@@ -150,7 +154,9 @@ static void print_attrs(struct printer *p, const struct node *n)
 
         if (!a->required && attr_same(a, field, (const char *)defaults + a->offset))
             continue;
-        str_addf(p->s, "%s%s=", any ? ", " : " {", a->name);
+        str_add(p->s, any ? ", " : " {");
+        str_add(p->s, a->name);
+        str_add(p->s, "=");
         text_attr(p->s, a, field);
         any = true;
     }
@@ -175,7 +181,9 @@ static void print_head(struct printer *p, const struct node *n, int depth)
             str_add(p->s, ", ");
         print_def(p, n->out[j]);
     }
-    str_addf(p->s, "%s%s(", n->n_out ? " = " : "", op_get(n->op)->name);
+    str_add(p->s, n->n_out ? " = " : "");
+    str_add(p->s, op_get(n->op)->name);
+    str_add(p->s, "(");
     print_operands(p, n);
     str_add(p->s, ")");
     print_attrs(p, n);
