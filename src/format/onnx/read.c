@@ -277,6 +277,8 @@ static enum status read_inputs(struct onnx_reader *r, struct onnx_graph *g, regi
             continue;
         }
         TRY(onnx_read_type(r, in->type, name, &t));
+        if (r->level == 1 && t.dtype == DT_NONE)
+            return graph_fault(r, "input \"%s\" is not a tensor, sequence or optional", name);
         if (r->level == 1)
             for (int d = 0; d < t.rank; d++)
                 if (t.dim[d] == DIM_UNKNOWN)
@@ -349,10 +351,23 @@ static void read_header(struct onnx_reader *r)
         graph_add_meta(g, r->m.meta[i].key, r->m.meta[i].value);
 }
 
-static void name_outputs(struct onnx_reader *r)
+/* What inference left open of the outputs, as the file declares it. */
+static enum status finish_outputs(struct onnx_reader *r)
 {
-    for (size_t i = 0; i < r->m.graph->n_output && i < r->g->n_io_out; i++)
-        r->g->io_out[i].name = onnx_name(&r->f, r->m.graph->output[i].name);
+    for (size_t i = 0; i < r->m.graph->n_output && i < r->g->n_io_out; i++) {
+        struct io *io = &r->g->io_out[i];
+        struct type t;
+        io->name = onnx_name(&r->f, r->m.graph->output[i].name);
+        TRY(onnx_read_type(r, r->m.graph->output[i].type, io->name, &t));
+        if (t.dtype != io->type.dtype && io->type.dtype != DT_NONE)
+            continue;
+        if (io->type.rank == RANK_UNKNOWN)
+            io->type = t;
+        for (int d = 0; t.rank == io->type.rank && d < t.rank; d++)
+            if (io->type.dim[d] == DIM_UNKNOWN)
+                io->type.dim[d] = t.dim[d];
+    }
+    return OK;
 }
 
 static void warn_stale(struct onnx_reader *r)
@@ -381,7 +396,7 @@ static enum status read_model(struct onnx_reader *r)
     read_header(r);
     TRY(onnx_read_region(r, r->m.graph, MAIN_REGION));
     graph_fix_io(r->g);
-    name_outputs(r);
+    TRY(finish_outputs(r));
     warn_stale(r);
     return OK;
 }

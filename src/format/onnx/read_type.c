@@ -59,7 +59,8 @@ static enum status read_tensor_type(struct onnx_reader *r, struct slice s, const
     return in.bad ? onnx_malformed(&r->f, in.p, "TypeProto.Tensor") : OK;
 }
 
-/* TypeProto: 1 tensor, 4 sequence, 9 optional (each of the latter: 1 = TypeProto). */
+/* TypeProto: 1 tensor, 4 sequence, 9 optional (each of the latter: 1 = TypeProto). Maps, sparse and
+ * opaque values stay without a type. */
 static enum status read_type(struct onnx_reader *r, struct slice s, const char *name, int depth,
                              struct type *t)
 {
@@ -79,15 +80,6 @@ static enum status read_type(struct onnx_reader *r, struct slice s, const char *
             const bool inner = t->kind == TYPE_SEQUENCE;
             t->kind = x.number == 4 ? TYPE_SEQUENCE
                                     : (uint8_t)(inner ? TYPE_OPTIONAL_SEQUENCE : TYPE_OPTIONAL);
-        }
-        if (x.number == 5 || x.number == 7 || x.number == 8) {
-            struct where at = WHERE_NONE;
-            at.file = r->f.path;
-            return diag_error(
-                r->f.diags, DIAG_unsupported, at,
-                "\"%s\" is a map, sparse or opaque value; only tensors, sequences and "
-                "optionals are read",
-                name);
         }
     }
     return in.bad ? onnx_malformed(&r->f, in.p, "TypeProto") : OK;

@@ -22,14 +22,24 @@ static struct where file_where(const struct onnx_writer *w)
 }
 
 /* -- names ------------------------------------------------------------------------------------ */
-const char *put_temp(struct onnx_writer *w, const char *stem)
+static const char *unique(struct onnx_writer *w, struct strmap *taken, const char *stem)
 {
     uint32_t dummy;
     const char *name = stem;
-    while (!*name || strmap_get(&w->taken, name, &dummy))
+    while (!*name || strmap_get(taken, name, &dummy))
         name = arena_printf(w->arena, "%s_%u", *stem ? stem : "v", ++w->serial);
-    strmap_put(&w->taken, name, 0);
+    strmap_put(taken, name, 0);
     return name;
+}
+
+const char *put_temp(struct onnx_writer *w, const char *stem)
+{
+    return unique(w, &w->taken, stem);
+}
+
+const char *onnx_node_name(struct onnx_writer *w, const char *label)
+{
+    return label && *label ? unique(w, &w->labels, label) : NULL;
 }
 
 static void claim(struct onnx_writer *w, value_id v, const char *name)
@@ -194,10 +204,19 @@ static const char *output_name(struct onnx_writer *w, region_id r, int i, value_
     return name;
 }
 
-/* The type a caller sees: the model's own, where no pass has permuted it. */
-static const struct type *output_type(const struct onnx_writer *w, value_id v)
+/* What inference leaves open, as the original model declared it (the layout must be its own). */
+static struct type output_type(const struct onnx_writer *w, region_id r, int i, value_id v)
 {
-    return &graph_value(w->g, v)->type;
+    struct type t = graph_value(w->g, v)->type;
+    const struct io *io = &w->g->io_out[i];
+    if (r.i != MAIN_REGION.i || io->perm_rank || io->type.dtype != t.dtype)
+        return t;
+    if (t.rank == RANK_UNKNOWN)
+        t = io->type;
+    for (int d = 0; d < t.rank && t.rank == io->type.rank; d++)
+        if (t.dim[d] == DIM_UNKNOWN)
+            t.dim[d] = io->type.dim[d];
+    return t;
 }
 
 enum status onnx_put_graph(struct onnx_writer *w, region_id r, const char *name)
@@ -222,9 +241,10 @@ enum status onnx_put_graph(struct onnx_writer *w, region_id r, const char *name)
         const struct value *v = graph_value(w->g, x->inputs[i]);
         put_value_info(w, 11, w->name[x->inputs[i].i], &v->type, v->doc);
     }
-    for (int i = 0; i < yield->n_in; i++)
-        put_value_info(w, 12, out[i], output_type(w, yield->in[i].v),
-                       graph_value(w->g, yield->in[i].v)->doc);
+    for (int i = 0; i < yield->n_in; i++) {
+        const struct type t = output_type(w, r, i, yield->in[i].v);
+        put_value_info(w, 12, out[i], &t, graph_value(w->g, yield->in[i].v)->doc);
+    }
     w->depth--;
     return OK;
 }
@@ -322,6 +342,7 @@ static struct onnx_writer *writer_new(struct arena *a, struct graph *g, const ch
         (struct onnx_writer){ .arena = a, .g = g, .diags = g->diags, .path = path, .opset = opset };
     pbw_init(&w->w, a);
     strmap_init(&w->taken, a);
+    strmap_init(&w->labels, a);
     w->name = ARENA_ARRAY(a, const char *, g->n_values + 1);
     w->used = ARENA_ARRAY(a, bool, g->n_values + 1);
     claim_io(w);

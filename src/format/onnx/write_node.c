@@ -46,7 +46,7 @@ static struct onnx_put_attr *make(struct onnx_put *p, const char *name, enum onn
     }
     if (!a)
         a = &p->attr[p->n_attr++];
-    *a = (struct onnx_put_attr){ .name = name, .type = type };
+    *a = (struct onnx_put_attr){ .name = name, .type = type, .said = true };
     return a;
 }
 
@@ -137,7 +137,7 @@ static enum status emit(struct onnx_writer *w, const struct onnx_put *p, struct 
         pbw_str(&w->w, 1, p->in[j] ? p->in[j] : "");
     for (int j = 0; j < n_out; j++)
         pbw_str(&w->w, 2, p->out[j] ? p->out[j] : "");
-    pbw_opt_str(&w->w, 3, p->label);
+    pbw_opt_str(&w->w, 3, onnx_node_name(w, p->label));
     pbw_str(&w->w, 4, p->op);
     for (int i = 0; st == OK && i < p->n_attr; i++)
         if (p->attr[i].name)
@@ -354,12 +354,14 @@ static void fit_attrs(struct onnx_put *p)
         struct onnx_schema_attr s;
         if (!a->name || a->type == AT_GRAPH)
             continue;
+        const struct attr_def *d = op_attr(def, a->name);
         if (onnx_schema_attr(p->schema, a->name, &s)) {
-            if (text_is(&s, a))
+            /* without a default, ours stands for "not given" */
+            const bool unsaid = !s.has_default && !s.required && !a->said && d;
+            if (text_is(&s, a) || (unsaid && is_our_default(d, p->n->attrs)))
                 a->name = NULL;
             continue;
         }
-        const struct attr_def *d = op_attr(def, a->name);
         if (!d || !is_our_default(d, p->n->attrs)) {
             put_fail(p, DIAG_opset, "attribute \"%s\" of %s cannot be said at opset %d", a->name,
                      p->op, p->w->opset);

@@ -349,6 +349,54 @@ static enum status greater_or_equal(struct onnx_put *p)
                : not_of(p, "Less");
 }
 
+/* allowzero (14) only matters where the shape has a zero. */
+static enum status reshape(struct onnx_put *p)
+{
+    int64_t shape[MAX_RANK];
+    int n;
+    bool zero = true;
+    if (has_value(node_in(p->n, 1)) && put_ints_of(p, 1, shape, MAX_RANK, &n)) {
+        zero = false;
+        for (int i = 0; i < n; i++)
+            zero |= shape[i] == 0;
+    }
+    if (!zero)
+        put_drop(p, "allowzero");
+    put_all_in(p);
+    return put_same(p);
+}
+
+static const char *reduce_mean(struct onnx_put *p, const char *x, const int64_t *axes, int n)
+{
+    const struct onnx_put_attr attr = { .name = "axes", .type = AT_INTS, .ints = { axes, n } };
+    if (p->w->opset < 18)
+        return put_op(p, "ReduceMean", &x, 1, &attr, 1);
+    return put_binary(p, "ReduceMean", x, put_const_ints(p, axes, n));
+}
+
+/* LayerNormalization as its function body says it, without the float32 stash. */
+static enum status layer_norm(struct onnx_put *p)
+{
+    const struct norm_attrs *a = p->n->attrs;
+    const int rank = put_type(p, 0)->rank;
+    int64_t axes[MAX_RANK];
+    int n = 0;
+    if (rank < 1 || p->n_out > 1 || put_type(p, 0)->dtype != DT_f32)
+        return put_fail(p, DIAG_opset, "this LayerNormalization cannot be said at opset %d",
+                        p->w->opset);
+    for (int d = (int)(a->axis < 0 ? a->axis + rank : a->axis); d < rank; d++)
+        axes[n++] = d;
+    put_all_in(p);
+    const char *d = put_binary(p, "Sub", p->in[0], reduce_mean(p, p->in[0], axes, n));
+    const char *var = reduce_mean(p, put_binary(p, "Mul", d, d), axes, n);
+    const char *std = put_unary(p, "Sqrt", put_binary(p, "Add", var, put_const(p, a->epsilon, 0)));
+    const char *y = put_binary(p, "Div", d, std);
+    if (p->n_in < 3 || !*p->in[2])
+        return put_last(p, "Mul", (const char *[]){ y, p->in[1] }, 2, NULL, 0);
+    y = put_binary(p, "Mul", y, p->in[1]);
+    return put_last(p, "Add", (const char *[]){ y, p->in[2] }, 2, NULL, 0);
+}
+
 /* One scale for the tensor: the axis is of no account, and opset 10 has none. */
 static enum status quantize_10(struct onnx_put *p)
 {
@@ -374,12 +422,14 @@ const struct onnx_put_row onnx_put_old[] = {
     { "greater_or_equal", 1, 11, NULL, greater_or_equal },
     { "hard_swish", 1, 13, NULL, hard_swish },
     { "hardmax", 1, 12, "Hardmax", old_softmax },
+    { "layer_normalization", 1, 16, NULL, layer_norm },
     { "less_or_equal", 1, 11, NULL, less_or_equal },
     { "log_softmax", 1, 12, "LogSoftmax", old_softmax },
     { "mish", 1, 17, NULL, mish },
     { "pad", 1, 17, "Pad", old_pad },
     { "quantize_linear", 10, 12, "QuantizeLinear", quantize_10 },
     { "dequantize_linear", 10, 12, "DequantizeLinear", quantize_10 },
+    { "reshape", 5, 13, "Reshape", reshape },
     { "resize", 1, 10, "Resize", old_resize },
     { "resize", 11, 12, "Resize", resize_11 },
     { "slice", 1, 9, "Slice", old_slice },

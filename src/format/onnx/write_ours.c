@@ -27,8 +27,11 @@ static enum status constant_of_shape(struct onnx_put *p)
 static enum status has_axis(struct onnx_put *p)
 {
     const struct onnx_put_attr *a = put_attr(p, "has_axis");
+    struct onnx_put_attr *axis = put_attr(p, "axis");
     if (a && a->i == 0)
         put_drop(p, "axis");
+    else if (axis)
+        axis->said = true;
     put_drop(p, "has_axis");
     put_all_in(p);
     return put_same(p);

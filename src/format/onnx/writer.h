@@ -29,10 +29,11 @@ struct onnx_writer {
     const char *path;
     int opset;
     struct pbw w;
-    const char **name; /* [n_values] */
-    bool *used;        /* [n_values] constants to be written as initializers */
-    struct strmap taken;
-    uint32_t serial; /* for made names */
+    const char **name;    /* [n_values] */
+    bool *used;           /* [n_values] constants to be written as initializers */
+    struct strmap taken;  /* value names */
+    struct strmap labels; /* node names */
+    uint32_t serial;      /* for made names */
     struct onnx_extra *extra;
     size_t n_extra, cap_extra;
     struct onnx_domain *domain;
@@ -45,6 +46,7 @@ struct onnx_writer {
 struct onnx_put_attr {
     const char *name; /* NULL: dropped */
     enum onnx_attr_type type;
+    bool said; /* by a handler: written even when it looks like a default */
     int64_t i;
     float f;
     const char *s;
@@ -114,6 +116,7 @@ void put_emit(struct onnx_writer *w, const char *op, const char *domain, const c
 /* write.c */
 void onnx_put_type(struct onnx_writer *w, uint32_t field, const struct type *t);
 enum status onnx_put_graph(struct onnx_writer *w, region_id r, const char *name);
+const char *onnx_node_name(struct onnx_writer *w, const char *label); /* unique; NULL: none */
 const char *onnx_value_name(struct onnx_writer *w, value_id v);
 
 #endif
