@@ -397,6 +397,17 @@ static enum status layer_norm(struct onnx_put *p)
     return put_last(p, "Add", (const char *[]){ y, p->in[2] }, 2, NULL, 0);
 }
 
+/* C was required before opset 11. */
+static enum status old_gemm(struct onnx_put *p)
+{
+    put_all_in(p);
+    if (!has_value(node_in(p->n, 2))) {
+        p->in[2] = put_const(p, 0, 0);
+        p->n_in = 3;
+    }
+    return put_same(p);
+}
+
 /* One scale for the tensor: the axis is of no account, and opset 10 has none. */
 static enum status quantize_10(struct onnx_put *p)
 {
@@ -419,6 +430,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "dft", 17, 19, "DFT", old_dft },
     { "dropout", 1, 11, "Dropout", old_dropout },
     { "gelu", 1, 19, NULL, gelu },
+    { "gemm", 1, 10, "Gemm", old_gemm },
     { "greater_or_equal", 1, 11, NULL, greater_or_equal },
     { "hard_swish", 1, 13, NULL, hard_swish },
     { "hardmax", 1, 12, "Hardmax", old_softmax },
