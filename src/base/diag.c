@@ -48,7 +48,8 @@ static void add(struct diags *ds, enum severity sev, enum diag_code code, struct
                 const char *fmt, va_list ap)
 {
     const size_t limit = ds->limit ? ds->limit : DEFAULT_LIMIT;
-    size_t *count = sev == SEV_ERROR ? &ds->n_errors : &ds->n_warnings;
+    size_t *const counts[] = { &ds->n_notes, &ds->n_warnings, &ds->n_errors };
+    size_t *count = counts[sev];
     struct diag *d;
 
     ds->last_dropped = (*count)++ >= limit;
@@ -89,6 +90,17 @@ void diag_warn(struct diags *ds, enum diag_code code, struct where at, const cha
         return;
     va_start(ap, fmt);
     add(ds, SEV_WARNING, code, at, fmt, ap);
+    va_end(ap);
+}
+
+void diag_inform(struct diags *ds, enum diag_code code, struct where at, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!ds)
+        return;
+    va_start(ap, fmt);
+    add(ds, SEV_NOTE, code, at, fmt, ap);
     va_end(ap);
 }
 
@@ -231,4 +243,5 @@ void diags_rewind(struct diags *ds, size_t n)
     ds->last_dropped = false;
     recount(ds, SEV_ERROR, &ds->n_errors);
     recount(ds, SEV_WARNING, &ds->n_warnings);
+    recount(ds, SEV_NOTE, &ds->n_notes);
 }

@@ -52,8 +52,8 @@ struct diags {
     struct arena *arena;
     struct diag *v;
     size_t n, cap;
-    size_t n_errors, n_warnings;
-    size_t limit; /* errors beyond it are counted, not kept; 0: 100 */
+    size_t n_errors, n_warnings, n_notes;
+    size_t limit; /* of each severity; what is beyond it is counted, not kept; 0: 100 */
     /* Called for each finished diagnostic when it is flushed; NULL: kept only. */
     void (*emit)(const struct diag *d, void *ctx);
     void *emit_ctx;
@@ -69,6 +69,9 @@ enum status diag_error(struct diags *ds, enum diag_code code, struct where at, c
 enum status diag_verror(struct diags *ds, enum diag_code code, struct where at, const char *fmt,
                         va_list ap);
 void diag_warn(struct diags *ds, enum diag_code code, struct where at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+/* What the user should know though nothing is wrong: an assumption that was made. */
+void diag_inform(struct diags *ds, enum diag_code code, struct where at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 /* Attach to the diagnostic written last. */
 void diag_note(struct diags *ds, const char *fmt, ...) PRINTF_LIKE(2, 3);
