@@ -7,8 +7,8 @@
  *
  * data.yaml:
  *
- *     files: pictures/*.jpg         a folder, a file, a pattern, or a list of these; relative to the
- *                                   folder of the data.yaml
+ *     files: pictures/img_*.jpg     a folder, a file, a pattern, or a list of these, relative to the
+ *                                   folder of this file
  *     native: true                  .raw files hold the input's own type
  *     resize: pil-bilinear          cv-linear, torch-bilinear, torch-bilinear-antialias
  *     antialias: true               of torch-bilinear
