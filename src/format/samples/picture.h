@@ -8,7 +8,7 @@
 #define FORMAT_SAMPLES_PICTURE_H
 
 #include "base/blob.h"
-#include "format/samples/resize.h"
+#include "format/samples/picture_resize.h"
 
 #define PICTURE_MAX_PIXELS ((int64_t)100 << 20)
 

@@ -7,7 +7,7 @@
 #define FORMAT_SAMPLES_PREPARE_H
 
 #include "base/json.h"
-#include "format/samples/resize.h"
+#include "format/samples/picture_resize.h"
 #include "format/samples/samples.h"
 
 enum colour { COLOUR_BY_MODEL, COLOUR_RGB, COLOUR_BGR, COLOUR_GRAY };

@@ -1,4 +1,4 @@
-/* resize.h - bilinear resizing of pictures, three ways that are not the same numbers.
+/* picture_resize.h - bilinear resizing of pictures, three ways that are not the same numbers.
  *
  *   pil    Pillow's Image.resize(BILINEAR): averages when shrinking, 22-bit fixed point, 8-bit between
  *          the two passes. Bit-equal.
@@ -8,8 +8,8 @@
  *
  * Pictures are rows of pixels of `c` interleaved bytes.
  */
-#ifndef FORMAT_SAMPLES_RESIZE_H
-#define FORMAT_SAMPLES_RESIZE_H
+#ifndef FORMAT_SAMPLES_PICTURE_RESIZE_H
+#define FORMAT_SAMPLES_PICTURE_RESIZE_H
 
 #include "base/mem.h"
 

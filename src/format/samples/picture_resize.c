@@ -1,10 +1,10 @@
-/* resize.c - bilinear resizing, bit by bit as Pillow and OpenCV do it, and as PyTorch does.
+/* picture_resize.c - bilinear resizing, bit by bit as Pillow and OpenCV do it, and as PyTorch does.
  *
  * Written from what the libraries compute: Pillow's Resample.c (precompute_coeffs and the 8 bits
  * per channel passes), OpenCV's resize.cpp (HResizeLinear, VResizeLinear for uchar), ATen's
  * UpSampleKernel (area_pixel_compute_source_index; separable antialias weights).
  */
-#include "format/samples/resize.h"
+#include "format/samples/picture_resize.h"
 
 #include <math.h>
 #include <string.h>
