@@ -3,6 +3,7 @@
 # Ours are small and committed (tests/fuzz/corpus/READER); real models under 300 KB join them when
 # they are there.
 corpus() {
+    [ "$1" = passes ] && set -- onnx # passes are reached through the ONNX reader
     local here=$SLIPWAY_SOURCE/tests/fuzz/corpus/$1 shared=${SLIPWAY_SHARED:-$SLIPWAY_SOURCE/../shared}
     [ -d "$here" ] && find "$here" -type f | sort
     case $1 in

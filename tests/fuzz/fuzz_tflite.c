@@ -3,6 +3,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_model("tflite", data, size);
+    fuzz_model("tflite", data, size, NULL);
     return 0;
 }
