@@ -236,6 +236,12 @@ static enum status parse_results(struct parser *p, node_id n, size_t first_def)
     return OK;
 }
 
+/* The operands since `first`; there may be none at all yet. */
+static const value_id *refs_from(const struct parser *p, size_t first)
+{
+    return p->ref ? p->ref + first : NULL;
+}
+
 static enum status parse_node(struct parser *p, region_id r, size_t first_def, int depth)
 {
     struct lexer *lx = &p->lx;
@@ -252,8 +258,8 @@ static enum status parse_node(struct parser *p, region_id r, size_t first_def, i
     if (d->attrs_size)
         memset(p->attrs, 0, d->attrs_size);
     TRY(parse_attrs(lx, p->g, d, p->attrs));
-    n = graph_add_node(p->g, r, op, p->ref + first_ref, (int)(p->n_refs - first_ref), (int)n_defs,
-                       p->attrs);
+    n = graph_add_node(p->g, r, op, refs_from(p, first_ref), (int)(p->n_refs - first_ref),
+                       (int)n_defs, p->attrs);
     p->n_refs = first_ref;
     TRY(parse_node_names(p, n));
     TRY(parse_regions(p, n, depth));
@@ -284,7 +290,8 @@ static enum status parse_yield(struct parser *p, region_id r)
     const size_t first = p->n_refs;
 
     TRY(parse_refs(p, '}'));
-    graph_set_operands(p->g, graph_region(p->g, r)->last, p->ref + first, (int)(p->n_refs - first));
+    graph_set_operands(p->g, graph_region(p->g, r)->last, refs_from(p, first),
+                       (int)(p->n_refs - first));
     p->n_refs = first;
     return lex_punct(&p->lx, '}');
 }
