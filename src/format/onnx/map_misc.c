@@ -92,11 +92,27 @@ static enum status has_axis(struct onnx_call *c)
     return onnx_same(c);
 }
 
+/* The type an optional is empty of: its element type, and whether it is a sequence. */
+static enum status optional(struct onnx_call *c)
+{
+    const struct onnx_attr *a = onnx_attr(c, "type");
+    struct type t;
+
+    if (a && a->type == AT_TYPE) {
+        TRY(onnx_read_type(c->r, a->t, "type", &t));
+        onnx_drop(c, "type");
+        onnx_set_int(c, "dtype", onnx_dtype_elem(t.dtype));
+        onnx_set_int(c, "sequence", t.kind == TYPE_SEQUENCE);
+    }
+    return onnx_same(c);
+}
+
 /* clang-format off */
 const struct onnx_row onnx_rows_misc[] = {
     { "Compress", "", 1, 0, "compress", has_axis },
     { "Constant", "", 1, 0, NULL, constant },
     { "ConstantOfShape", "", 1, 0, "constant_of_shape", constant_of_shape },
+    { "Optional", "", 15, 0, "optional", optional },
     { "Unique", "", 1, 0, "unique", has_axis },
     { 0 },
 };
