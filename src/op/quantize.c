@@ -31,10 +31,10 @@ static enum status check_scale(struct infer *in)
 
     if (x->rank == RANK_UNKNOWN || s->rank == RANK_UNKNOWN)
         return OK;
-    if (in->nx > 2 && in->x[2] && in->x[2]->rank >= 0 && in->x[2]->rank != s->rank &&
-        !(type_elements(s) == 1 && type_elements(in->x[2]) == 1))
-        return infer_error(in, DIAG_shape, 2, "has rank %d, expected %d as the scale",
-                           in->x[2]->rank, s->rank);
+    if (in->nx > 2 && in->x[2] && type_elements(s) >= 0 && type_elements(in->x[2]) >= 0 &&
+        type_elements(s) != type_elements(in->x[2]))
+        return infer_error(in, DIAG_shape, 2, "has %" PRId64 " elements, the scale %" PRId64,
+                           type_elements(in->x[2]), type_elements(s));
     if (s->rank == 0 || type_elements(s) == 1)
         return OK;
     TRY(infer_axis(in, at->axis, x->rank, &axis));
