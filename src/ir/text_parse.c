@@ -558,6 +558,7 @@ enum status graph_parse(struct graph *g, const char *text, size_t n, const char 
         largest = d->attrs_size > largest ? d->attrs_size : largest;
     }
     p.attrs = arena_zalloc(g->arena, largest);
+    p.ref = arena_grow(g->arena, NULL, 0, 1, &p.cap_refs, sizeof(*p.ref)); /* never NULL + 0 */
     lex_start(&p.lx, g->arena, text, n, name);
     return parse_all(&p);
 }
