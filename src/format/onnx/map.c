@@ -488,7 +488,19 @@ static const char *region_attr(const struct onnx_call *c, int k)
 {
     if (strcmp(c->op, "if") == 0)
         return k == 0 ? "then_branch" : "else_branch";
+    if (strcmp(c->op, "flex_attention") == 0)
+        return k == 0 ? "score_mod" : "prob_mod";
     return "body";
+}
+
+/* An absent modifier of FlexAttention changes nothing. */
+static bool add_identity(struct onnx_call *c, node_id n)
+{
+    if (strcmp(c->op, "flex_attention") != 0)
+        return false;
+    const region_id region = graph_add_region(c->r->g, n, NULL);
+    graph_yield(c->r->g, region, graph_add_input(c->r->g, region, type_unknown(DT_NONE), NULL));
+    return true;
 }
 
 static enum status add_regions(struct onnx_call *c, const struct op_def *def, node_id n)
@@ -496,6 +508,8 @@ static enum status add_regions(struct onnx_call *c, const struct op_def *def, no
     for (int k = 0; k < def->n_regions; k++) {
         const char *name = region_attr(c, k);
         struct onnx_attr *a = find(c, name);
+        if (!a && add_identity(c, n))
+            continue;
         if (!a || a->type != AT_GRAPH)
             return onnx_fail(c, DIAG_attr, -1, "graph attribute \"%s\" is missing", name);
         const region_id region = graph_add_region(c->r->g, n, a->g->name);

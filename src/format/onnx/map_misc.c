@@ -113,6 +113,7 @@ const struct onnx_row onnx_rows_misc[] = {
     { "Constant", "", 1, 0, NULL, constant },
     { "ConstantOfShape", "", 1, 0, "constant_of_shape", constant_of_shape },
     { "Optional", "", 15, 0, "optional", optional },
+    { "FlexAttention", "ai.onnx.preview", 1, 0, "flex_attention", NULL },
     { "Unique", "", 1, 0, "unique", has_axis },
     { 0 },
 };

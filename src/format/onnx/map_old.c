@@ -104,11 +104,12 @@ static enum status old_dropout(struct onnx_call *c)
     return onnx_same(c);
 }
 
-/* Inference only: the running statistics are operands 3 and 4, further results are training's. */
+/* Since opset 14 an attribute says when the statistics are those of X; before, further results were
+ * training's and are left out: the statistics are operands 3 and 4. */
 static enum status batch_norm(struct onnx_call *c)
 {
     if (onnx_attr_int(c, "training_mode", 0) != 0)
-        return onnx_fail(c, DIAG_unsupported, -1, "training_mode is set: this is a training graph");
+        return onnx_same(c);
     const int rank = onnx_rank(c, onnx_in(c, 0));
     if (onnx_attr_int(c, "spatial", 1) == 0 && rank != 2)
         return onnx_fail(c, DIAG_unsupported, -1, "statistics per element (spatial = 0)");

@@ -496,9 +496,11 @@ static enum status put_foreign(struct onnx_put *p)
 
 static void add_regions(struct onnx_put *p)
 {
-    const bool is_if = p->n->n_regions == 2;
+    static const char *const branches[] = { "then_branch", "else_branch" };
+    static const char *const modifiers[] = { "score_mod", "prob_mod" };
+    const char *const *names = p->n->op == OP_flex_attention ? modifiers : branches;
     for (int k = 0; k < p->n->n_regions; k++) {
-        const char *name = is_if ? (k ? "else_branch" : "then_branch") : "body";
+        const char *name = p->n->n_regions == 2 ? names[k] : "body";
         make(p, name, AT_GRAPH)->region = p->n->regions[k];
     }
 }
