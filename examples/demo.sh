@@ -3,7 +3,7 @@
 #
 # examples/demo.slip is a convolutional network with seeded weights, in Slipway's text form.
 set -eu
-slipway=${1:?usage: demo.sh SLIPWAY}
+slipway=$(realpath "${1:?usage: demo.sh SLIPWAY}")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(mktemp -d "${TMPDIR:-/tmp}/slipway-demo-XXXXXX")
 

@@ -73,6 +73,11 @@ enum status format_read_file(struct graph *g, const char *path, const struct rea
             best = formats[i];
         }
     }
+    if (!best && file->bytes == 0) {
+        struct where at = WHERE_NONE;
+        at.file = path;
+        return diag_error(g->diags, DIAG_file, at, "the file is empty");
+    }
     if (!best)
         return unknown_format(g, path);
     TRY(best->read(g, file, o));

@@ -35,4 +35,5 @@ torture convert-onnx convert "$model" -o out.onnx
 torture convert-tflite convert "$model" -o out.tflite
 torture quantize convert "$model" -o out.tflite --quantize int8 --calib random:1:2
 torture run run "$model" --inputs random:1:1 --out out
+torture verify verify "$model" "$model" --inputs random:1:1
 exit $failed
