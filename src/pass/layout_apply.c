@@ -133,14 +133,15 @@ static enum status apply_shape(struct relayout *l, node_id id, int rank, lay_t x
     for (int64_t d = first < 0 ? 0 : first; d < rank && d < last; d++)
         index[count++] = lay_find(x, (int)d);
     a->start = 0;
-    a->end = INT64_MAX;
+    a->end = ((const struct shape_attrs *)rw_attrs(g, OP_shape))->end;
     const value_id y = n->out[0];
-    const struct value *old = graph_value(g, y);
+    struct value *old = graph_value(g, y);
     const node_id at = n->next;
     TRY(graph_infer_node(g, id));
     const node_id probe = graph_insert_node(g, at, OP_gather, NULL, 0, 1, NULL);
     struct node *p = graph_node(g, probe);
     graph_value(g, p->out[0])->name = old->name;
+    old->name = NULL;
     graph_replace_uses(g, y, p->out[0]);
     graph_origin_move(g, y, p->out[0], NULL, 0);
     const value_id in[2] = { y, graph_const_i64(g, index, count) };
@@ -190,6 +191,8 @@ static int64_t *axis_slot(struct node *n)
     case OP_arg_max:
     case OP_arg_min:
         return &((struct arg_attrs *)n->attrs)->axis;
+    case OP_top_k:
+        return &((struct topk_attrs *)n->attrs)->axis;
     case OP_gather:
         return &((struct gather_attrs *)n->attrs)->axis;
     case OP_lp_normalization:

@@ -262,6 +262,7 @@ enum node_kind layout_kind(const struct relayout *l, const struct node *n)
     case OP_softmax:
     case OP_log_softmax:
     case OP_hardmax:
+    case OP_top_k:
     case OP_gather:
     case OP_lp_normalization:
     case OP_layer_normalization:

@@ -35,11 +35,11 @@ static const struct preset {
     const char *name, *list;
 } presets[] = {
     { "canon",  "infer,auto-pad,fix(fold,control,identity,noop,views,cse,dce,infer)" },
-    { "fuse-patterns", "raise-act,raise-norm,dce" },
+    { "fuse-patterns", "raise-act,raise-norm,raise-shuffle,dce" },
     { "onnx",   "canon,fuse-bn,fuse-pad,canon" },
     { "tflite", "canon,fold-qdq,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
                 "canon,fuse-act,flat-transpose,canon" },
-    { "fast",   "canon,raise-act{silu=1},raise-norm,fuse-bn,fuse-scale,fuse-pad,canon,"
+    { "fast",   "canon,raise-act{silu=1},raise-norm,raise-shuffle,fuse-bn,fuse-scale,fuse-pad,canon,"
                 "layout{to=nhwc},canon,fuse-act{tanh=1},flat-transpose,canon" },
     { NULL, NULL },
 };

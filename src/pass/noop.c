@@ -81,6 +81,12 @@ static bool pool(const struct graph *g, const struct node *n)
     return a->kernel_shape.n > 0;
 }
 
+static bool depth_to_space(const struct graph *g, const struct node *n)
+{
+    (void)g;
+    return ((const struct space_depth_attrs *)n->attrs)->blocksize == 1;
+}
+
 static rule_fn *const rules[OP_COUNT] = {
     [OP_pad] = pad,
     [OP_slice] = slice,
@@ -97,6 +103,8 @@ static rule_fn *const rules[OP_COUNT] = {
     [OP_reduce_prod] = reduce,
     [OP_max_pool] = pool,
     [OP_average_pool] = pool,
+    [OP_depth_to_space] = depth_to_space,
+    [OP_space_to_depth] = depth_to_space,
 };
 
 static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *arg)
