@@ -98,8 +98,8 @@ static void put(struct gen *r, enum op_id op, const value_id *in, int n_in, int 
 
 static void put_unary(struct gen *r)
 {
-    static const enum op_id ops[] = { OP_relu, OP_sigmoid, OP_neg, OP_tanh, OP_identity,
-                                      OP_abs,  OP_erf,     OP_hard_sigmoid };
+    static const enum op_id ops[] = { OP_relu,     OP_sigmoid, OP_neg, OP_tanh,
+                                      OP_identity, OP_abs,     OP_erf, OP_hard_sigmoid };
     const value_id x = any(r);
     put(r, ops[below(COUNT(ops))], &x, 1, 1, NULL);
 }
@@ -279,16 +279,15 @@ static void put_pieces(struct gen *r)
         put(r, OP_concat, in, 2, 1, a);
     } else if (below(2)) {
         const value_id in[5] = { x, graph_const_i64(r->g, &one, 1), graph_const_i64(r->g, &many, 1),
-                                 graph_const_i64(r->g, &axis, 1),
-                                 graph_const_i64(r->g, &step, 1) };
+                                 graph_const_i64(r->g, &axis, 1), graph_const_i64(r->g, &step, 1) };
         put(r, OP_slice, in, 5, 1, NULL);
     } else {
-        const int64_t index[2] = { below((uint32_t)t->dim[axis]), 0 }, two = 2;
+        const int64_t index[2] = { below((uint32_t)t->dim[axis]), 0 };
         struct gather_attrs *a = attrs(r, OP_gather);
         a->axis = axis;
-        const value_id in[2] = { x, below(2) ? graph_const_i64(r->g, index, 2)
-                                             : graph_const_copy(r->g, DT_i64, 0, NULL, index, NULL) };
-        (void)two;
+        const value_id in[2] = { x, below(2)
+                                        ? graph_const_i64(r->g, index, 2)
+                                        : graph_const_copy(r->g, DT_i64, 0, NULL, index, NULL) };
         put(r, OP_gather, in, 2, 1, a);
     }
 }
@@ -317,15 +316,16 @@ static void put_space(struct gen *r)
 
 static struct graph *random_graph(struct diags *ds, struct arena *a)
 {
-    static void (*const puts_[])(struct gen *) = { put_unary,     put_clip,    put_binary,
-                                                   put_conv,      put_conv,    put_norm,
-                                                   put_pool,      put_transpose, put_transpose,
-                                                   put_reshape,   put_axes,    put_pieces,
-                                                   put_space };
+    static void (*const puts_[])(struct gen *) = {
+        put_unary,     put_clip,      put_binary,  put_conv, put_conv,   put_norm, put_pool,
+        put_transpose, put_transpose, put_reshape, put_axes, put_pieces, put_space
+    };
     struct gen r = { .g = graph_new(ds), .a = a };
     for (int i = 0; i < INPUTS; i++) {
-        const int64_t dims[4] = { 1 + below(2), i ? 4 : 2 + 2 * (int64_t)below(2), 2 + below(3), 4 };
-        r.pool[r.n++] = graph_add_input(r.g, MAIN_REGION, type_make(DT_f32, 4, dims), i ? "b" : "a");
+        const int64_t dims[4] = { 1 + below(2), i ? 4 : 2 + 2 * (int64_t)below(2), 2 + below(3),
+                                  4 };
+        r.pool[r.n++] =
+            graph_add_input(r.g, MAIN_REGION, type_make(DT_f32, 4, dims), i ? "b" : "a");
     }
     for (int tries = 0; tries < 60 && r.n < NODES; tries++)
         puts_[below(COUNT(puts_))](&r);
@@ -416,7 +416,7 @@ static void check(uint64_t seed, const char *list)
 {
     struct arena *a = arena_new();
     struct diags ds;
-    struct tensor in[INPUTS], before[32], after[32], mapped;
+    struct tensor in[INPUTS] = { 0 }, before[32], after[32], mapped;
     diags_init(&ds, a);
     ds.emit = say;
     ds.emit_ctx = a;
@@ -433,8 +433,6 @@ static void check(uint64_t seed, const char *list)
     const struct pipeline_options o = { .bisect = -1, .verify_each = true };
     bool ok = evaluate(g, a, in, before);
     const int n_out = graph_yield_node(g, MAIN_REGION)->n_in;
-    struct io *io = arena_dup(a, g->io_out, sizeof *io * g->n_io_out);
-    (void)io;
     ok = ok && passes_run(g, list, &o) == OK && evaluate(g, a, in, after);
     for (int j = 0; ok && j < n_out; j++) {
         permute(a, &g->io_out[j], &before[j], &mapped);
