@@ -80,7 +80,13 @@ static dim_t cut_dim(struct infer *in, const struct cut *c, dim_t n)
                    ? n
                    : DIM_UNKNOWN;
     const dim_t from = bound(in, c->start, n), to = bound(in, c->end, n);
-    const dim_t size = from == 0 ? to : known_op(in, 'M', known_op(in, '-', to, from), 0);
+    dim_t size;
+    if (from == 0)
+        size = to;
+    else if (to == n && na) /* from a on, or the last -a, as simple as it can be said */
+        size = a >= 0 ? known_op(in, 'M', known_op(in, '-', n, a), 0) : known_op(in, 'm', n, -a);
+    else
+        size = known_op(in, 'M', known_op(in, '-', to, from), 0);
     return c->step == 1 ? size : known_op(in, 'c', size, c->step);
 }
 
