@@ -458,8 +458,8 @@ static enum status bind_results(struct onnx_call *c)
 }
 
 /* -- making nodes ------------------------------------------------------------------------------- */
-static node_id add_node(struct onnx_call *c, enum op_id id, const value_id *in, int n_in, int n_out,
-                        const void *attrs)
+node_id onnx_add_node(struct onnx_call *c, enum op_id id, const value_id *in, int n_in, int n_out,
+                      const void *attrs)
 {
     struct graph *g = c->r->g;
     while (n_in > 0 && !has_value(in[n_in - 1]))
@@ -484,32 +484,32 @@ static enum status check_arity(struct onnx_call *c, const struct op_def *def, in
     return OK;
 }
 
-static const char *region_attr(const struct onnx_call *c, int k)
+const char *onnx_region_attr(const char *op, int k)
 {
-    if (strcmp(c->op, "if") == 0)
+    if (strcmp(op, "if") == 0)
         return k == 0 ? "then_branch" : "else_branch";
-    if (strcmp(c->op, "flex_attention") == 0)
+    if (strcmp(op, "flex_attention") == 0)
         return k == 0 ? "score_mod" : "prob_mod";
     return "body";
 }
 
-/* An absent modifier of FlexAttention changes nothing. */
-static bool add_identity(struct onnx_call *c, node_id n)
+/* A modifier that is not given changes nothing. */
+static void add_identity(struct onnx_call *c, node_id n)
 {
-    if (strcmp(c->op, "flex_attention") != 0)
-        return false;
-    const region_id region = graph_add_region(c->r->g, n, NULL);
-    graph_yield(c->r->g, region, graph_add_input(c->r->g, region, type_unknown(DT_NONE), NULL));
-    return true;
+    struct graph *g = c->r->g;
+    const region_id region = graph_add_region(g, n, "identity");
+    graph_yield(g, region, graph_add_input(g, region, type_unknown(DT_NONE), NULL));
 }
 
 static enum status add_regions(struct onnx_call *c, const struct op_def *def, node_id n)
 {
     for (int k = 0; k < def->n_regions; k++) {
-        const char *name = region_attr(c, k);
+        const char *name = onnx_region_attr(c->op, k);
         struct onnx_attr *a = find(c, name);
-        if (!a && add_identity(c, n))
+        if (!a && strcmp(c->op, "flex_attention") == 0) {
+            add_identity(c, n);
             continue;
+        }
         if (!a || a->type != AT_GRAPH)
             return onnx_fail(c, DIAG_attr, -1, "graph attribute \"%s\" is missing", name);
         const region_id region = graph_add_region(c->r->g, n, a->g->name);
@@ -541,7 +541,7 @@ enum status onnx_same(struct onnx_call *c)
         c->st = op_attrs_check(def, attrs, c->r->f.diags, onnx_where(c->r, c->n));
     if (c->st != OK)
         return c->st;
-    node_id n = add_node(c, id, c->in, c->n_in, n_out, attrs);
+    node_id n = onnx_add_node(c, id, c->in, c->n_in, n_out, attrs);
     if (c->st == OK && def->n_regions)
         c->st = add_regions(c, def, n);
     if (c->st == OK)
@@ -595,7 +595,7 @@ bool onnx_emit_n(struct onnx_call *c, const char *op, const value_id *in, int n_
     }
     if (c->st != OK)
         return false;
-    node_id n = add_node(c, id, in, n_in, n_out, attrs);
+    node_id n = onnx_add_node(c, id, in, n_in, n_out, attrs);
     c->st = graph_infer_node(c->r->g, n);
     for (int k = 0; k < n_out; k++)
         out[k] = node_out(graph_node(c->r->g, n), k);

@@ -70,6 +70,9 @@ struct onnx_set { /* one attribute of an emitted node, by our name; ends with na
 };
 #define SETS(...) ((const struct onnx_set[]){ __VA_ARGS__, { 0 } })
 
+/* A node without inference, named as the file's node. */
+node_id onnx_add_node(struct onnx_call *c, enum op_id id, const value_id *in, int n_in, int n_out,
+                      const void *attrs);
 /* The node of c->op with the call's operands and attributes; binds the results. */
 enum status onnx_same(struct onnx_call *c);
 /* A node of ours, its first result. */
@@ -86,6 +89,8 @@ value_id onnx_const_like(struct onnx_call *c, double v, value_id like);
 void onnx_out(struct onnx_call *c, int k, value_id v);
 bool onnx_wants(const struct onnx_call *c, int k); /* result k is used by name */
 
+/* The attribute that holds region k of an op of ours. */
+const char *onnx_region_attr(const char *op, int k);
 /* Names for list --matrix; NULL: none. */
 const char *onnx_spell_read(enum op_id op);
 /* The ONNX operator of the same meaning as our op. */

@@ -107,6 +107,47 @@ static enum status optional(struct onnx_call *c)
     return onnx_same(c);
 }
 
+/* Opset 8: every operand has a batch dim in front, over which the whole scan is repeated: a scan of
+ * scans. Operand 0 was the sequence lengths. */
+static enum status scan_8(struct onnx_call *c)
+{
+    struct graph *g = c->r->g;
+    const region_id outside = c->region;
+    enum op_id id;
+    if (has_value(onnx_in(c, 0)))
+        return onnx_fail(c, DIAG_unsupported, 0, "sequences of differing lengths");
+    if (!op_by_name("scan", &id)) {
+        c->missing = true;
+        return OK;
+    }
+    const struct op_def *def = op_get(id);
+    const int n_in = c->n_in - 1;
+    void *attrs = arena_zalloc(c->r->f.arena, def->attrs_size);
+    op_attrs_default(def, attrs);
+    *(int64_t *)((char *)attrs + op_attr(def, "num_scan_inputs")->offset) = n_in;
+    c->n_out = (int)c->n->n_out;
+    const node_id batch = onnx_add_node(c, id, c->in + 1, n_in, c->n_out, attrs);
+    c->region = graph_add_region(g, batch, "batch");
+    for (int j = 0; j < n_in; j++) {
+        struct type t = *onnx_type(c, c->in[j + 1]);
+        for (int d = 1; d < t.rank; d++)
+            t.dim[d - 1] = t.dim[d];
+        t.rank = (int8_t)(t.rank > 0 ? t.rank - 1 : t.rank);
+        c->in[j] = graph_add_input(g, c->region, t, NULL);
+    }
+    c->n_in = n_in;
+    onnx_rename(c, "directions", "scan_input_directions");
+    c->schema = onnx_schema_newest("Scan");
+    TRY(onnx_same(c));
+    for (int k = 0; k < c->n_out; k++)
+        graph_yield(g, c->region, c->out[k]);
+    c->region = outside;
+    TRY(graph_infer_node(g, batch));
+    for (int k = 0; k < c->n_out; k++)
+        c->out[k] = node_out(graph_node(g, batch), k);
+    return OK;
+}
+
 /* clang-format off */
 const struct onnx_row onnx_rows_misc[] = {
     { "Compress", "", 1, 0, "compress", has_axis },
@@ -114,6 +155,7 @@ const struct onnx_row onnx_rows_misc[] = {
     { "ConstantOfShape", "", 1, 0, "constant_of_shape", constant_of_shape },
     { "Optional", "", 15, 0, "optional", optional },
     { "FlexAttention", "ai.onnx.preview", 1, 0, "flex_attention", NULL },
+    { "Scan", "", 8, 8, "scan", scan_8 },
     { "Unique", "", 1, 0, "unique", has_axis },
     { 0 },
 };

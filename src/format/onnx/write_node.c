@@ -349,12 +349,17 @@ static void collect_attrs(struct onnx_put *p)
 static void fit_attrs(struct onnx_put *p)
 {
     const struct op_def *def = op_get(p->n->op);
-    for (int i = 0; i < p->n_attr && p->schema; i++) {
+    for (int i = 0; i < p->n_attr; i++) {
         struct onnx_put_attr *a = &p->attr[i];
         struct onnx_schema_attr s;
         if (!a->name || a->type == AT_GRAPH)
             continue;
         const struct attr_def *d = op_attr(def, a->name);
+        if (!p->schema) { /* another domain: what is not our default is said */
+            if (!a->said && d && is_our_default(d, p->n->attrs))
+                a->name = NULL;
+            continue;
+        }
         if (onnx_schema_attr(p->schema, a->name, &s)) {
             /* without a default, ours stands for "not given" */
             const bool unsaid = !s.has_default && !s.required && !a->said && d;
@@ -383,6 +388,8 @@ static void positive_axis(struct onnx_put *p)
 static void check_operands(struct onnx_put *p)
 {
     const struct onnx_schema *s = p->schema;
+    if (!s)
+        return;
     if (p->n_in > s->max_in || p->n_out > s->max_out) {
         put_fail(p, DIAG_opset, "%s takes %d operands and %d results at opset %d, not %d and %d",
                  p->op, s->max_in, s->max_out, p->w->opset, p->n_in, p->n_out);
@@ -427,7 +434,7 @@ enum status put_same(struct onnx_put *p)
 {
     if (p->st != OK)
         return p->st;
-    if (!p->schema)
+    if (!p->schema && *p->domain == '\0')
         return put_fail(p, DIAG_opset, "%s does not exist at opset %d", p->op, p->w->opset);
     if (take_int(p, "layout", LAYOUT_FIRST) != LAYOUT_FIRST)
         return put_fail(p, DIAG_target, "the layout is channels-last; run the layout pass first");
@@ -472,37 +479,48 @@ static const struct onnx_put_row *find_row(const char *op, int opset)
     return NULL;
 }
 
+/* The node's operator belongs to that domain, which the model imports. */
+void put_domain(struct onnx_put *p, const char *domain, int64_t version)
+{
+    struct onnx_writer *w = p->w;
+    bool known = *domain == '\0';
+    p->domain = domain;
+    for (size_t i = 0; i < w->n_domain; i++)
+        known |= strcmp(w->domain[i].name, domain) == 0;
+    if (known)
+        return;
+    w->domain = arena_grow(w->arena, w->domain, w->n_domain, w->n_domain + 1, &w->cap_domain,
+                           sizeof *w->domain);
+    w->domain[w->n_domain++] = (struct onnx_domain){ domain, version };
+}
+
 static enum status put_foreign(struct onnx_put *p)
 {
     const struct foreign_attrs *a = p->n->attrs;
     struct onnx_writer *w = p->w;
     if (!w->g->format || strcmp(w->g->format, "onnx") != 0)
         return put_fail(p, DIAG_op, "%s is not an operator of ONNX", a->op_type);
-    bool known = *a->domain == '\0';
-    if (known && w->opset != a->version)
+    if (*a->domain == '\0' && w->opset != a->version)
         return put_fail(p, DIAG_opset, "%s is not known: it can only be written at opset %d",
                         a->op_type, (int)a->version);
-    for (size_t i = 0; i < w->n_domain; i++)
-        known |= strcmp(w->domain[i].name, a->domain) == 0;
-    if (!known) {
-        w->domain = arena_grow(w->arena, w->domain, w->n_domain, w->n_domain + 1, &w->cap_domain,
-                               sizeof *w->domain);
-        w->domain[w->n_domain++] = (struct onnx_domain){ a->domain, a->version };
-    }
     p->op = a->op_type;
-    p->domain = a->domain;
+    put_domain(p, a->domain, a->version);
     return emit(w, p, (struct slice){ a->raw.v, a->raw.n });
 }
 
-static void add_regions(struct onnx_put *p)
+/* A region that yields its only input changes nothing: an optional modifier that is not there. */
+static bool is_identity(const struct graph *g, region_id r)
 {
-    static const char *const branches[] = { "then_branch", "else_branch" };
-    static const char *const modifiers[] = { "score_mod", "prob_mod" };
-    const char *const *names = p->n->op == OP_flex_attention ? modifiers : branches;
-    for (int k = 0; k < p->n->n_regions; k++) {
-        const char *name = p->n->n_regions == 2 ? names[k] : "body";
-        make(p, name, AT_GRAPH)->region = p->n->regions[k];
-    }
+    const struct region *x = graph_region(g, r);
+    const struct node *yield = graph_yield_node(g, r);
+    return x->n_inputs == 1 && yield->n_in == 1 && same_value(yield->in[0].v, x->inputs[0]);
+}
+
+static void add_regions(struct onnx_put *p, const char *op)
+{
+    for (int k = 0; k < p->n->n_regions; k++)
+        if (strcmp(op, "flex_attention") != 0 || !is_identity(p->w->g, p->n->regions[k]))
+            make(p, onnx_region_attr(op, k), AT_GRAPH)->region = p->n->regions[k];
 }
 
 static enum status put_node(struct onnx_writer *w, node_id id)
@@ -533,7 +551,7 @@ static enum status put_node(struct onnx_writer *w, node_id id)
     if (p.op)
         p.schema = onnx_schema_at(p.op, w->opset);
     collect_attrs(&p);
-    add_regions(&p);
+    add_regions(&p, op);
     if (row && row->put)
         return row->put(&p);
     put_all_in(&p);

@@ -134,10 +134,18 @@ static enum status slice(struct onnx_put *p)
     return put_last(p, "Squeeze", (const char *[]){ t, put_const_ints(p, axes, n) }, 2, NULL, 0);
 }
 
+static enum status flex_attention(struct onnx_put *p)
+{
+    put_domain(p, "ai.onnx.preview", 1);
+    put_all_in(p);
+    return put_same(p);
+}
+
 /* clang-format off */
 const struct onnx_put_row onnx_put_ours[] = {
     { "compress", 1, 0, "Compress", has_axis },
     { "constant_of_shape", 1, 0, "ConstantOfShape", constant_of_shape },
+    { "flex_attention", 1, 0, "FlexAttention", flex_attention },
     { "floor_div", 1, 0, NULL, floor_div },
     { "fully_connected", 1, 0, NULL, fully_connected },
     { "not_equal", 1, 0, NULL, not_equal },

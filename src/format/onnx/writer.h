@@ -85,6 +85,7 @@ extern const struct onnx_put_row onnx_put_old[], onnx_put_ours[]; /* end with op
 enum status onnx_put_region_nodes(struct onnx_writer *w, region_id r);
 const char *put_in(struct onnx_put *p, int j); /* operand j's name, "" when absent */
 void put_all_in(struct onnx_put *p);
+void put_domain(struct onnx_put *p, const char *domain, int64_t version);
 enum status put_same(struct onnx_put *p); /* p->op, operands and attributes as they are */
 enum status put_fail(struct onnx_put *p, enum diag_code code, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
