@@ -89,6 +89,9 @@ static void put_attr_value(struct onnx_writer *w, const struct onnx_put_attr *a)
         onnx_tensor_put(&w->w, &a->t, NULL);
         pbw_end(&w->w, m);
         break;
+    case AT_TYPE:
+        onnx_put_type(w, 14, &a->type_proto);
+        break;
     case AT_FLOATS:
         for (int i = 0; i < a->floats.n; i++)
             pbw_float(&w->w, 7, a->floats.v[i]);

@@ -134,6 +134,22 @@ static enum status slice(struct onnx_put *p)
     return put_last(p, "Squeeze", (const char *[]){ t, put_const_ints(p, axes, n) }, 2, NULL, 0);
 }
 
+/* What an empty optional is empty of; a full one says that by its operand. */
+static enum status optional(struct onnx_put *p)
+{
+    const struct onnx_put_attr *dtype = put_attr(p, "dtype"), *sequence = put_attr(p, "sequence");
+    struct type t = type_unknown(dtype ? onnx_elem_dtype(dtype->i) : DT_NONE);
+    if (sequence && sequence->i)
+        t.kind = TYPE_SEQUENCE;
+    p->n_attr = 0;
+    if (t.dtype != DT_NONE && p->n->n_in == 0)
+        p->attr[p->n_attr++] = (struct onnx_put_attr){
+            .name = "type", .type = AT_TYPE, .said = true, .type_proto = t
+        };
+    put_all_in(p);
+    return put_same(p);
+}
+
 static enum status flex_attention(struct onnx_put *p)
 {
     put_domain(p, "ai.onnx.preview", 1);
@@ -149,6 +165,7 @@ const struct onnx_put_row onnx_put_ours[] = {
     { "floor_div", 1, 0, NULL, floor_div },
     { "fully_connected", 1, 0, NULL, fully_connected },
     { "not_equal", 1, 0, NULL, not_equal },
+    { "optional", 1, 0, "Optional", optional },
     { "relu6", 1, 0, NULL, relu6 },
     { "relu_0_1", 1, 0, NULL, relu_0_1 },
     { "relu_n1_1", 1, 0, NULL, relu_n1_1 },

@@ -54,6 +54,7 @@ struct onnx_put_attr {
     struct floats floats;
     struct strs strs;
     struct tensor t;
+    struct type type_proto;
     region_id region;
 };
 #define PUT_MAX_ATTRS 32
