@@ -38,7 +38,11 @@ static const struct preset {
     { "fuse-patterns", "raise-act,raise-norm,raise-shuffle,dce" },
     { "onnx",   "canon,fuse-bn,fuse-pad,canon" },
     { "tflite", "canon,fold-qdq,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
-                "canon,fuse-act,flat-transpose,canon" },
+                "canon,fuse-act,flat-transpose,canon,lower-tflite" },
+    /* Last the pads: auto-pad would state them as numbers again. */
+    { "lower-tflite", "lower-tflite-rnn,lower-tflite-norm,lower-tflite-product,"
+                "lower-tflite-elem,lower-tflite-move,lower-tflite-resize,lower-tflite-elem,canon,"
+                "lower-tflite-window,fix(fold,identity,noop,views,cse,dce)" },
     { "fast",   "canon,raise-act{silu=1},raise-norm,raise-shuffle,fuse-bn,fuse-scale,fuse-pad,canon,"
                 "layout{to=nhwc},canon,fuse-act{tanh=1},flat-transpose,canon" },
     { NULL, NULL },

@@ -317,7 +317,6 @@ enum status rd_gather_nd(struct rd *r, const struct rop *o)
     return unary_with(r, o, OP_gather_nd, rd_in(r, o, 1));
 }
 
-#ifdef LATE_OPS
 /* indices, updates, shape: zeros with the updates added where indices repeat. */
 enum status rd_scatter_nd(struct rd *r, const struct rop *o)
 {
@@ -333,7 +332,6 @@ enum status rd_scatter_nd(struct rd *r, const struct rop *o)
     const value_id in[3] = { data, rd_in(r, o, 0), rd_in(r, o, 1) };
     return rd_whole(r, o, (struct build){ OP_scatter_nd, in, 3, 1, &a });
 }
-#endif
 
 enum status rd_tile(struct rd *r, const struct rop *o)
 {
@@ -386,7 +384,6 @@ enum status rd_rank_op(struct rd *r, const struct rop *o)
     return rd_bind(r, o, 0, graph_const_copy(r->g, DT_i32, 0, NULL, &rank, o->name));
 }
 
-#ifdef LATE_OPS
 /* ONNX gives one row per axis, TFLite one per element found. */
 enum status rd_where(struct rd *r, const struct rop *o)
 {
@@ -397,7 +394,6 @@ enum status rd_where(struct rd *r, const struct rop *o)
     TRY(rd_value(r, o, (struct build){ OP_non_zero, &x, 1, 1, NULL }, &nz));
     return rd_whole(r, o, (struct build){ OP_transpose, &nz, 1, 1, &a });
 }
-#endif
 
 /* An index outside [0, depth) gives a row of off values; ONNX's would wrap a negative one. So:
  * where(index == 0..depth-1, on, off). */
@@ -453,7 +449,6 @@ enum status rd_arg(struct rd *r, const struct rop *o)
     return rd_whole(r, o, (struct build){ op, &x, 1, 1, &a });
 }
 
-#ifdef LATE_OPS
 enum status rd_topk(struct rd *r, const struct rop *o)
 {
     value_id in[2] = { rd_in(r, o, 0) };
@@ -463,7 +458,6 @@ enum status rd_topk(struct rd *r, const struct rop *o)
     TRY(vector_in(r, o, 1, &in[1]));
     return rd_whole(r, o, (struct build){ OP_top_k, in, 2, 2, &a });
 }
-#endif
 
 enum status rd_cumsum(struct rd *r, const struct rop *o)
 {

@@ -71,12 +71,8 @@ const struct read_row read_rows[] = {
     { B_L2_NORMALIZATION,     OP_lp_normalization,   rd_l2_norm,         1,  1,  1 },
     { B_SOFTMAX,              OP_softmax,            rd_softmax,         1,  1,  1 },
     { B_LOG_SOFTMAX,          OP_log_softmax,        rd_softmax,         1,  1,  1 },
-#ifdef LATE_OPS
     { B_DEPTH_TO_SPACE,       OP_depth_to_space,     rd_space_depth,     1,  1,  1 },
-#endif
-#ifdef LATE_OPS
     { B_SPACE_TO_DEPTH,       OP_space_to_depth,     rd_space_depth,     1,  1,  1 },
-#endif
     { B_UNIDIRECTIONAL_SEQUENCE_LSTM, OP_unidirectional_sequence_lstm, rd_sequence_lstm,
                                                                          1, 24,  1 },
     { B_SVDF,                 OP_svdf,               rd_svdf,            5,  5,  1 },
@@ -100,9 +96,7 @@ const struct read_row read_rows[] = {
     { B_GATHER,               OP_gather,             rd_gather,          2,  2,  1 },
     { B_EMBEDDING_LOOKUP,     OP_gather,             rd_embedding,       2,  2,  1 },
     { B_GATHER_ND,            OP_gather_nd,          rd_gather_nd,       2,  2,  1 },
-#ifdef LATE_OPS
     { B_SCATTER_ND,           OP_scatter_nd,         rd_scatter_nd,      3,  3,  1 },
-#endif
     { B_TILE,                 OP_tile,               rd_tile,            2,  2,  1 },
     { B_BROADCAST_TO,         OP_expand,             rd_broadcast_to,    2,  2,  1 },
     { B_FILL,                 OP_expand,             rd_fill,            2,  2,  1 },
@@ -110,9 +104,7 @@ const struct read_row read_rows[] = {
     { B_RANGE,                OP_range,              rd_range,           3,  3,  1 },
     { B_SHAPE,                OP_shape,              rd_shape,           1,  1,  1 },
     { B_RANK,                 OP_size,               rd_rank_op,         1,  1,  1 },
-#ifdef LATE_OPS
     { B_WHERE,                OP_non_zero,           rd_where,           1,  1,  1 },
-#endif
     { B_ONE_HOT,              OP_where,              rd_one_hot,         4,  4,  1 },
     { B_SPACE_TO_BATCH_ND,    OP_reshape,            rd_space_to_batch,  3,  3,  1 },
     { B_BATCH_TO_SPACE_ND,    OP_reshape,            rd_batch_to_space,  3,  3,  1 },
@@ -125,9 +117,7 @@ const struct read_row read_rows[] = {
     { B_REDUCE_ALL,           OP_reduce_min,         rd_reduce,          2,  2,  1 },
     { B_ARG_MAX,              OP_arg_max,            rd_arg,             2,  2,  1 },
     { B_ARG_MIN,              OP_arg_min,            rd_arg,             2,  2,  1 },
-#ifdef LATE_OPS
     { B_TOPK_V2,              OP_top_k,              rd_topk,            2,  2,  2 },
-#endif
     { B_CUMSUM,               OP_cum_sum,            rd_cumsum,          2,  2,  1 },
     { B_IF,                   OP_if,                 rd_if,              1, -1, -1 },
     { B_WHILE,                OP_loop,               rd_while,           1, -1, -1 },

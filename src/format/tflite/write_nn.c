@@ -22,11 +22,31 @@ static void dilations(struct wr_op *o, int field, struct ints d)
     wr_int(o, field + 1, 4, nth(d, 0, 1));
 }
 
+/* A bias of zeros in the type the kernel wants: convolutions insist on one. */
+static int32_t zero_bias(struct wr *w, node_id n)
+{
+    const struct value *x = graph_value(w->g, wr_operand(w, n, 0));
+    const struct value *k = graph_value(w->g, wr_operand(w, n, 1));
+    const int64_t o = k->type.dim[0];
+    const bool integer = x->enc && k->enc;
+    const enum dtype dt = !integer ? DT_f32 : x->enc->storage == DT_i16 ? DT_i64 : DT_i32;
+    const int32_t i = wr_const(w, dt, 1, &o, arena_zalloc(w->a, mem_mul((size_t)o + 1, 8)), "");
+    if (!integer)
+        return i;
+    double *scale = ARENA_ARRAY(w->a, double, k->enc->n);
+    for (int64_t c = 0; c < k->enc->n; c++)
+        scale[c] = (double)((float)x->enc->scale[0] * (float)k->enc->scale[c]);
+    const bool per_axis = k->enc->n > 1;
+    w->t[i].enc = per_axis ? encoding_new_axis(w->a, dt, 0, k->enc->n, scale, NULL)
+                           : encoding_new(w->a, dt, scale[0], 0);
+    w->t[i].axis = per_axis ? 0 : -1;
+    return i;
+}
+
 static void bias_and_result(struct wr *w, struct wr_op *o, node_id n)
 {
     const value_id b = wr_operand(w, n, 2);
-    if (has_value(b))
-        wr_in(w, o, wr_value(w, b));
+    wr_in(w, o, has_value(b) ? wr_value(w, b) : zero_bias(w, n));
     wr_outs(w, o, n);
 }
 
@@ -125,7 +145,9 @@ enum status wr_conv_transpose(struct wr *w, node_id n)
     wr_in(w, o, wr_i32s(w, y->dim, 4));
     wr_in(w, o, wr_value(w, wr_operand(w, n, 1)));
     wr_in(w, o, wr_value(w, wr_operand(w, n, 0)));
-    bias_and_result(w, o, n);
+    if (has_value(wr_operand(w, n, 2)))
+        wr_in(w, o, wr_value(w, wr_operand(w, n, 2)));
+    wr_outs(w, o, n);
     wr_int(o, 0, 1, same ? PADDING_SAME : PADDING_VALID);
     strides(o, a->strides);
     if (a->act)

@@ -67,12 +67,8 @@ const struct write_row write_rows[] = {
     { OP_lp_normalization,     B_L2_NORMALIZATION,    12, wr_l2_norm },
     { OP_softmax,              B_SOFTMAX,              9, wr_softmax },
     { OP_log_softmax,          B_LOG_SOFTMAX,         36, wr_softmax },
-#ifdef LATE_OPS
     { OP_depth_to_space,       B_DEPTH_TO_SPACE,      94, wr_space_depth },
-#endif
-#ifdef LATE_OPS
     { OP_space_to_depth,       B_SPACE_TO_DEPTH,      19, wr_space_depth },
-#endif
     { OP_unidirectional_sequence_lstm, B_UNIDIRECTIONAL_SEQUENCE_LSTM, 71, wr_sequence_lstm },
     { OP_svdf,                 B_SVDF,                 6, wr_svdf },
 
@@ -87,9 +83,7 @@ const struct write_row write_rows[] = {
     { OP_pad,                  B_PAD,                 22, wr_pad },
     { OP_gather,               B_GATHER,              23, wr_gather },
     { OP_gather_nd,            B_GATHER_ND,           83, wr_gather_nd },
-#ifdef LATE_OPS
     { OP_scatter_nd,           B_SCATTER_ND,          97, wr_scatter_nd },
-#endif
     { OP_tile,                 B_TILE,                51, wr_tile },
     { OP_expand,               B_BROADCAST_TO,       104, wr_expand },
     { OP_range,                B_RANGE,               73, wr_range },
@@ -101,9 +95,7 @@ const struct write_row write_rows[] = {
     { OP_reduce_min,           B_REDUCE_MIN,          27, wr_reduce },
     { OP_arg_max,              B_ARG_MAX,             40, wr_arg },
     { OP_arg_min,              B_ARG_MIN,             57, wr_arg },
-#ifdef LATE_OPS
     { OP_top_k,                B_TOPK_V2,             34, wr_topk },
-#endif
     { OP_cum_sum,              B_CUMSUM,             102, wr_cumsum },
     { OP_foreign,              B_CUSTOM,               0, wr_foreign },
 };
