@@ -31,6 +31,9 @@ void graph_scratch_end(const struct graph *g);
 
 struct pool *graph_pool(struct graph *g);
 
+/* Known elements of results that the op's inference did not give (infer_value.c). */
+void infer_by_value(struct infer *in, node_id n);
+
 /* Append to the tables of a clone, numbers unchanged. */
 void graph_copy_symbol(struct graph *g, const struct symbol *s);
 void graph_copy_origin(struct graph *g, const struct origin *o);

@@ -217,8 +217,10 @@ enum status graph_infer_node(struct graph *g, node_id n)
     st = d->infer(&in);
     for (int j = 0; st == OK && j < p->n_out; j++)
         st = check_result(&in, j);
-    if (st == OK)
+    if (st == OK) {
+        infer_by_value(&in, n);
         store(g, p, &in);
+    }
     infer_end(&in);
     pool_free(pool, r.data);
     return st;

@@ -204,7 +204,7 @@ static void print_result_types(struct printer *p, const struct node *n)
     for (int j = 0; j < n->n_out; j++) {
         const struct value *y = graph_value(p->g, n->out[j]);
 
-        any = any || y->type.dtype != DT_NONE || y->type.rank >= 0 || y->enc;
+        any = any || y->type.dtype != DT_NONE || y->type.rank >= 0 || y->type.kind || y->enc;
     }
     for (int j = 0; any && j < n->n_out; j++) {
         str_add(p->s, j ? ", " : " : ");

@@ -21,14 +21,13 @@ static struct type merge_types(const struct type *a, const struct type *b)
 
 static enum status infer_if(struct infer *in)
 {
-    bool cond = false;
-    const bool decided = in->xd[0] && tensor_elements(in->xd[0]) == 1;
+    int64_t cond;
+    int n;
+    const bool decided = infer_ints(in, 0, &cond, 1, &n) && n == 1;
 
     if (in->x[0]->rank > 0 && type_is_static(in->x[0]) && type_elements(in->x[0]) != 1)
         return infer_error(in, DIAG_shape, 0, "%lld elements, expected 1",
                            (long long)type_elements(in->x[0]));
-    if (decided)
-        cond = tensor_get_i64(in->xd[0], 0) != 0;
     for (int r = 0; r < 2; r++) {
         TRY(infer_region(in, r, NULL, NULL, 0));
         if (infer_region_outputs(in, r) != in->ny)

@@ -88,6 +88,42 @@ static void test_known(void **state)
     teardown(&f);
 }
 
+/* What PyTorch's exporter writes for padding: a list turned by way of a matrix. No op knows the
+ * elements of a matrix by itself. */
+static void test_known_by_value(void **state)
+{
+    static const char text[] = "graph (%x : f32[N,4]) {\n"
+                               "  %s = shape(%x)\n"
+                               "  %two = const i64[2] {0, 1}\n"
+                               "  %list = concat(%two, %s) {axis=0}\n"
+                               "  %matrix = const i64[2] {-1, 2}\n"
+                               "  %m = reshape(%list, %matrix)\n"
+                               "  %from = const i64[1] {-1}\n"
+                               "  %to = const i64[1] {-9223372036854775807}\n"
+                               "  %axis = const i64[1] {0}\n"
+                               "  %turned = slice(%m, %from, %to, %axis, %from)\n"
+                               "  %t = transpose(%turned) {perm=[1,0]}\n"
+                               "  %flat = reshape(%t, %from)\n"
+                               "  %y = expand(%one, %flat)\n"
+                               "  %zero = const i64[1] {0}\n"
+                               "  %bad = div(%axis, %zero)\n"
+                               "  yield %y, %bad\n"
+                               "}\n";
+    struct fixture f;
+    struct graph *g;
+    const char *one = "  %one = const f32[] {1}\n";
+    const char *body = strchr(text, '\n') + 1;
+
+    (void)state;
+    setup(&f);
+    g = graph_of(&f, arena_printf(f.arena, "%.*s%s%s", (int)(body - text), text, one, body));
+    /* [0, 1, N, 4] as rows, rows turned round, columns first: N 0 4 1 */
+    assert_string_equal(type_of(&f, g, named(g, "y")), "f32[N,0,4,1]");
+    assert_int_equal(graph_verify(g, STAGE_ANY), OK);
+    assert_string_equal(said(&f), "");
+    teardown(&f);
+}
+
 static void test_regions(void **state)
 {
     static const char text[] = "graph (%x : f32[N,4], %c : bool[], %z : f32[3,4]) {\n"
@@ -111,6 +147,22 @@ static void test_regions(void **state)
     assert_int_equal(graph_value(g, named(g, "w"))->type.rank, 2);
     assert_false(dim_is_const(graph_value(g, named(g, "w"))->type.dim[0]));
     assert_int_equal(graph_value(g, named(g, "w"))->type.dim[1], 4);
+    /* a condition known from shapes chooses the branch */
+    g = graph_of(&f, "graph (%x : f32[N,4]) {\n"
+                     "  %i = const i64[] {1}\n"
+                     "  %four = const i64[] {4}\n"
+                     "  %s = shape(%x)\n"
+                     "  %d = gather(%s, %i)\n"
+                     "  %c = equal(%d, %four)\n"
+                     "  %y = if(%c) region () {\n"
+                     "    yield %x\n"
+                     "  } region () {\n"
+                     "    %a = transpose(%x)\n"
+                     "    yield %a\n"
+                     "  }\n"
+                     "  yield %y\n"
+                     "}\n");
+    assert_string_equal(type_of(&f, g, named(g, "y")), "f32[N,4]");
     teardown(&f);
 }
 
@@ -138,9 +190,8 @@ static void test_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_known),
-        cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_cases),          cmocka_unit_test(test_known),
+        cmocka_unit_test(test_known_by_value), cmocka_unit_test(test_regions),
         cmocka_unit_test(test_goes_on),
     };
 
