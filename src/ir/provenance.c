@@ -110,7 +110,7 @@ static void move_list(struct graph *g, value_id from, value_id to)
 
 void graph_origin_move(struct graph *g, value_id from, value_id to, const uint8_t *perm, int rank)
 {
-    if (same_value(from, to))
+    if (same_value(from, to) && !perm)
         return;
     for (uint32_t i = graph_value(g, from)->origins; i; i = g->origin[i - 1].next) {
         struct origin *o = &g->origin[i - 1];
@@ -123,7 +123,8 @@ void graph_origin_move(struct graph *g, value_id from, value_id to, const uint8_
         if (perm)
             permute(o, perm, rank);
     }
-    move_list(g, from, to);
+    if (!same_value(from, to)) /* else its data was permuted where it stands */
+        move_list(g, from, to);
 }
 
 void graph_origin_drop(struct graph *g, value_id v, value_id into, const char *reason)

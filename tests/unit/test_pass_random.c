@@ -2,7 +2,8 @@
  *
  * A graph of ten or so ops on small tensors is evaluated node by node with the reference kernels,
  * rewritten, and evaluated again. Inputs and outputs are mapped by the permutation in their io
- * records. The seed of a failure is printed.
+ * records; every tensor the provenance table calls present must still have its numbers. The seed of
+ * a failure is printed.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -343,28 +344,29 @@ static struct graph *random_graph(struct diags *ds, struct arena *a)
 
 /* -- evaluation --------------------------------------------------------------------------------- */
 
-static void permute(struct arena *a, const struct io *io, const struct tensor *x, struct tensor *y)
+static void permute(struct arena *a, int perm_rank, const uint8_t *perm, const struct tensor *x,
+                    struct tensor *y)
 {
     int64_t dims[MAX_RANK], stride[MAX_RANK], s = 1;
     *y = *x;
-    if (!io->perm_rank)
+    if (!perm_rank)
         return;
     for (int d = x->rank; d-- > 0; s *= x->dim[d])
         stride[d] = s;
     for (int d = 0; d < x->rank; d++)
-        dims[d] = x->dim[io->perm[d]];
+        dims[d] = x->dim[perm[d]];
     tensor_shape(y, x->dtype, x->rank, dims);
     y->data = arena_alloc(a, y->bytes + 1);
     for (int64_t i = 0; i < tensor_elements(x); i++) {
         int64_t rest = i, from = 0;
         for (int d = x->rank; d-- > 0; rest /= dims[d])
-            from += rest % dims[d] * stride[io->perm[d]];
+            from += rest % dims[d] * stride[perm[d]];
         tensor_set_f64(y, i, tensor_get_f64(x, from));
     }
 }
 
-/* Values of the outputs, in the original's layout order of the artifact. */
-static bool evaluate(struct graph *g, struct arena *a, const struct tensor *in, struct tensor *out)
+/* All values of the main region; NULL: a kernel failed, or inference said something else. */
+static struct tensor *evaluate(struct graph *g, struct arena *a, const struct tensor *in)
 {
     struct pool *pool = pool_new(a);
     struct tensor *v = ARENA_ARRAY(a, struct tensor, g->n_values);
@@ -372,7 +374,7 @@ static bool evaluate(struct graph *g, struct arena *a, const struct tensor *in, 
         graph_const_tensor(g, (value_id){ i }, &v[i]);
     const struct region *r = graph_region(g, MAIN_REGION);
     for (size_t i = 0; i < r->n_inputs; i++)
-        permute(a, &g->io_in[i], &in[i], &v[r->inputs[i].i]);
+        permute(a, g->io_in[i].perm_rank, g->io_in[i].perm, &in[i], &v[r->inputs[i].i]);
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
         const struct node *x = graph_node(g, n);
         const struct tensor *xs[16];
@@ -380,18 +382,15 @@ static bool evaluate(struct graph *g, struct arena *a, const struct tensor *in, 
         for (int j = 0; j < x->n_in; j++)
             xs[j] = has_value(x->in[j].v) ? &v[x->in[j].v.i] : NULL;
         if (op_eval_node(g, n, xs, ys, pool, NULL) != OK)
-            return false;
+            return NULL;
         for (int j = 0; j < x->n_out; j++) {
             const struct type *t = &graph_value(g, x->out[j])->type;
             if (ys[j].rank != t->rank || ys[j].dtype != t->dtype)
-                return false;
+                return NULL;
             v[x->out[j].i] = ys[j];
         }
     }
-    const struct node *yield = graph_yield_node(g, MAIN_REGION);
-    for (int j = 0; j < yield->n_in; j++)
-        out[j] = v[yield->in[j].v.i];
-    return true;
+    return v;
 }
 
 static double difference(const struct tensor *x, const struct tensor *y)
@@ -412,36 +411,84 @@ static void say(const struct diag *d, void *arena)
     fputs(diag_text(arena, d), stderr);
 }
 
+/* Name every value, as a reader does. */
+static void name_values(struct graph *g, struct arena *a)
+{
+    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
+        for (int j = 0; j < graph_node(g, n)->n_out; j++) {
+            const value_id v = graph_node(g, n)->out[j];
+            graph_value(g, v)->name = arena_printf(a, "v%u", (unsigned)v.i);
+            graph_origin_add(g, graph_value(g, v)->name, v);
+        }
+    for (int i = 0; i < INPUTS; i++) {
+        const value_id v = graph_region(g, MAIN_REGION)->inputs[i];
+        graph_origin_add(g, graph_value(g, v)->name, v);
+    }
+}
+
+struct trial {
+    struct graph *g;
+    struct arena *a;
+    struct tensor in[INPUTS], *before, *after;
+    value_id out[32], *named;
+    uint64_t seed;
+    const char *list;
+};
+
+static bool compare(struct trial *t, const struct tensor *x, int perm_rank, const uint8_t *perm,
+                    value_id y, const char *name)
+{
+    struct tensor mapped;
+    permute(t->a, perm_rank, perm, x, &mapped);
+    const double d = difference(&mapped, &t->after[y.i]);
+    if (!(d < 1e-4))
+        print_error("seed %d, %s: \"%s\" differs by %g\n", (int)t->seed, t->list, name, d);
+    return d < 1e-4;
+}
+
+static bool same_numbers(struct trial *t)
+{
+    struct graph *g = t->g;
+    bool ok = true;
+    for (int j = 0; j < graph_yield_node(g, MAIN_REGION)->n_in; j++)
+        ok &= compare(t, &t->before[t->out[j].i], g->io_out[j].perm_rank, g->io_out[j].perm,
+                      graph_yield_node(g, MAIN_REGION)->in[j].v, g->io_out[j].name);
+    for (size_t i = 0; i < g->n_origins; i++) {
+        const struct origin *o = &g->origin[i];
+        if (o->fate == ORIGIN_PRESENT && has_value(o->value))
+            ok &= compare(t, &t->before[t->named[i].i], o->perm_rank, o->perm, o->value, o->name);
+    }
+    return ok;
+}
+
 static void check(uint64_t seed, const char *list)
 {
     struct arena *a = arena_new();
     struct diags ds;
-    struct tensor in[INPUTS] = { 0 }, before[32], after[32], mapped;
+    struct trial t = { .a = a, .seed = seed, .list = list };
     diags_init(&ds, a);
     ds.emit = say;
     ds.emit_ctx = a;
     state = seed * 0x9e3779b97f4a7c15u + 1;
-    struct graph *g = random_graph(&ds, a);
-    const struct region *r = graph_region(g, MAIN_REGION);
+    struct graph *g = t.g = random_graph(&ds, a);
+    name_values(g, a);
+    graph_fix_io(g);
     for (int i = 0; i < INPUTS; i++) {
-        const struct type *t = &graph_value(g, r->inputs[i])->type;
-        tensor_shape(&in[i], t->dtype, t->rank, t->dim);
-        in[i].data = arena_alloc(a, in[i].bytes);
-        for (int64_t k = 0; k < tensor_elements(&in[i]); k++)
-            ((float *)in[i].data)[k] = real();
+        const struct type *x = &graph_value(g, graph_region(g, MAIN_REGION)->inputs[i])->type;
+        tensor_shape(&t.in[i], x->dtype, x->rank, x->dim);
+        t.in[i].data = arena_alloc(a, t.in[i].bytes);
+        for (int64_t k = 0; k < tensor_elements(&t.in[i]); k++)
+            ((float *)t.in[i].data)[k] = real();
     }
+    for (int j = 0; j < graph_yield_node(g, MAIN_REGION)->n_in; j++)
+        t.out[j] = graph_yield_node(g, MAIN_REGION)->in[j].v;
+    t.named = ARENA_ARRAY(a, value_id, g->n_origins);
+    for (size_t i = 0; i < g->n_origins; i++)
+        t.named[i] = g->origin[i].value;
     const struct pipeline_options o = { .bisect = -1, .verify_each = true };
-    bool ok = evaluate(g, a, in, before);
-    const int n_out = graph_yield_node(g, MAIN_REGION)->n_in;
-    ok = ok && passes_run(g, list, &o) == OK && evaluate(g, a, in, after);
-    for (int j = 0; ok && j < n_out; j++) {
-        permute(a, &g->io_out[j], &before[j], &mapped);
-        const double d = difference(&mapped, &after[j]);
-        if (!(d < 1e-4)) {
-            print_error("seed %d, %s: output %d differs by %g\n", (int)seed, list, j, d);
-            ok = false;
-        }
-    }
+    t.before = evaluate(g, a, t.in);
+    const bool ok = t.before && passes_run(g, list, &o) == OK &&
+                    (t.after = evaluate(g, a, t.in)) != NULL && same_numbers(&t);
     if (!ok) {
         diags_flush(&ds);
         print_error("seed %d, %s\n", (int)seed, list);
