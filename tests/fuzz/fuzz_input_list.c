@@ -1,0 +1,32 @@
+/* fuzz_input_list.c - input_list.txt from the first byte to the loaded sample. */
+#include "base/file.h"
+#include "format/samples/samples.h"
+#include "fuzz_bytes.h"
+
+static void read_text(struct arena *a, const uint8_t *data, size_t size, struct diags *ds)
+{
+    const struct sample_input in[] = {
+        { "x", type_make(DT_f32, 4, (int64_t[]){ 1, 3, 2, 2 }), NULL },
+        { "y", type_make(DT_i64, 1, (int64_t[]){ DIM_UNKNOWN }), NULL },
+    };
+    struct pool *pool = pool_new(a);
+    struct tensor out[2];
+
+    file_write_all(a, "x.raw", (float[12]){ 0 }, 48, ds);
+    if (file_write_all(a, "fuzz-input_list.txt", data, size, ds) != OK)
+        return;
+    for (int n = 1; n <= 2; n++) {
+        struct samples *s;
+
+        if (samples_open(a, "fuzz-input_list.txt", in, n, NULL, ds, &s) != OK)
+            continue;
+        for (int64_t k = 0; k < samples_count(s) && k < 4; k++)
+            samples_load(s, k, pool, out);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_bytes(read_text, data, size);
+    return 0;
+}
