@@ -36,7 +36,7 @@ static const struct preset {
 } presets[] = {
     { "canon",  "infer,auto-pad,fix(fold,control,identity,noop,views,cse,dce,infer)" },
     { "fuse-patterns", "raise-act,raise-norm,raise-shuffle,dce" },
-    { "onnx",   "canon,fuse-bn,fuse-pad,canon" },
+    { "onnx",   "canon,fuse-bn,fuse-pad,canon,layout{to=nchw},canon" },
     { "tflite", "canon,fold-qdq,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
                 "canon,fuse-act,flat-transpose,canon,lower-tflite" },
     /* Last the pads: auto-pad would state them as numbers again. */
