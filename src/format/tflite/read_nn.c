@@ -218,8 +218,13 @@ enum status rd_resize(struct rd *r, const struct rop *o)
     const bool linear = o->code->code == B_RESIZE_BILINEAR;
     const bool align = fb_bool(o->options, linear ? 2 : 0, false);
     const bool half = fb_bool(o->options, linear ? 3 : 1, false);
-    const value_id in[4] = { rd_in(r, o, 0), ABSENT, ABSENT, rd_in(r, o, 1) };
+    value_id in[4] = { rd_in(r, o, 0), ABSENT, ABSENT, rd_in(r, o, 1) };
     struct resize_attrs a = { 0 };
+    int64_t sizes[2];
+    int n;
+
+    if (rd_ints(r, o, 1, sizes, 2, &n)) /* ONNX sizes are i64 */
+        in[3] = rd_i64(r, sizes, n);
     op_attrs_default(op_get(OP_resize), &a);
     a.mode = linear ? RESIZE_LINEAR : RESIZE_NEAREST;
     a.coordinate_transformation_mode = align  ? COORD_ALIGN_CORNERS
