@@ -13,7 +13,7 @@
 struct window {
     int n; /* spatial dims */
     int64_t in[3], out[3], k[3], s[3], d[3], before[3], after[3];
-    bool same, valid;
+    bool same, valid, open; /* open: a size is not known */
 };
 
 static int64_t nth(struct ints v, int i, int64_t def)
@@ -21,7 +21,18 @@ static int64_t nth(struct ints v, int i, int64_t def)
     return i < v.n ? v.v[i] : def;
 }
 
-/* False: a size is not known. Pads include what ceil_mode adds. */
+/* Sizes that are not known: pads as declared; SAME only where it does not depend on the size. */
+static void open_window(struct window *w, int i, struct ints pads)
+{
+    const int64_t total = (w->k[i] - 1) * w->d[i];
+    w->before[i] = nth(pads, i, 0);
+    w->after[i] = nth(pads, w->n + i, 0);
+    w->same =
+        w->same && w->s[i] == 1 && w->before[i] == total / 2 && w->after[i] == total - total / 2;
+    w->valid = w->valid && w->before[i] == 0 && w->after[i] == 0;
+}
+
+/* False: not a window over spatial dims. Pads include what ceil_mode adds. */
 static bool window_of(const struct lo *l, struct window *w, struct ints kernel, struct ints strides,
                       struct ints dilations, struct ints pads)
 {
@@ -30,14 +41,20 @@ static bool window_of(const struct lo *l, struct window *w, struct ints kernel, 
     if (w->n < 1 || w->n > 3 || y->rank != x->rank)
         return false;
     w->same = w->valid = true;
+    w->open = false;
     for (int i = 0; i < w->n; i++) {
-        if (!dim_is_const(x->dim[1 + i]) || !dim_is_const(y->dim[1 + i]) || i >= kernel.n)
+        if (i >= kernel.n || !dim_is_const(kernel.v[i]))
             return false;
         w->in[i] = x->dim[1 + i];
         w->out[i] = y->dim[1 + i];
         w->k[i] = kernel.v[i];
         w->s[i] = nth(strides, i, 1);
         w->d[i] = nth(dilations, i, 1);
+        if (!dim_is_const(w->in[i]) || !dim_is_const(w->out[i])) {
+            w->open = true;
+            open_window(w, i, pads);
+            continue;
+        }
         const int64_t reach = (w->out[i] - 1) * w->s[i] + (w->k[i] - 1) * w->d[i] + 1;
         w->before[i] = nth(pads, i, 0);
         w->after[i] = reach - w->in[i] - w->before[i]; /* negative: the end is not read */
@@ -249,7 +266,8 @@ static enum status max_pool(struct lo *l)
     if (lo_type(l, lo_in(l, 0))->rank == 3)
         return pool_1d(l);
     if (a->auto_pad == PAD_VALID || a->auto_pad == PAD_SAME_UPPER ||
-        !window_of(l, &w, a->kernel_shape, a->strides, a->dilations, a->pads) || !pass_may(l->c))
+        !window_of(l, &w, a->kernel_shape, a->strides, a->dilations, a->pads) ||
+        (w.open && a->ceil_mode) || !pass_may(l->c))
         return OK;
     if (!w.same && !w.valid) {
         const bool zero = never_negative(l->g, lo_in(l, 0));
@@ -304,7 +322,8 @@ static enum status average_pool(struct lo *l)
     if (lo_type(l, lo_in(l, 0))->rank == 3)
         return pool_1d(l);
     if (a->auto_pad == PAD_VALID || a->auto_pad == PAD_SAME_UPPER ||
-        !window_of(l, &w, a->kernel_shape, a->strides, a->dilations, a->pads) || w.n != 2)
+        !window_of(l, &w, a->kernel_shape, a->strides, a->dilations, a->pads) || w.n != 2 ||
+        (w.open && (a->ceil_mode || !w.valid)))
         return OK;
     const bool counts = a->count_include_pad && !w.valid;
     if ((w.same && !counts) || w.valid) {

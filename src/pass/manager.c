@@ -42,7 +42,7 @@ static const struct preset {
     /* Last the pads: auto-pad would state them as numbers again. */
     { "lower-tflite", "lower-tflite-rnn,lower-tflite-norm,lower-tflite-product,"
                 "lower-tflite-elem,lower-tflite-move,lower-tflite-resize,lower-tflite-elem,canon,"
-                "lower-tflite-window,fix(fold,identity,noop,views,cse,dce)" },
+                "lower-tflite-window,lower-tflite-storage,fix(fold,identity,noop,views,cse,dce)" },
     { "fast",   "canon,raise-act{silu=1},raise-norm,raise-shuffle,fuse-bn,fuse-scale,fuse-pad,canon,"
                 "layout{to=nhwc},canon,fuse-act{tanh=1},flat-transpose,canon" },
     { NULL, NULL },

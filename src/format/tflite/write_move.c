@@ -15,6 +15,50 @@ static int64_t norm_axis(int64_t axis, int rank)
     return axis < 0 ? axis + rank : axis;
 }
 
+/* Axes that come or go where several sizes are not known. */
+static enum status view_chain(struct wr *w, node_id n)
+{
+    const struct node *x = graph_node(w->g, n);
+    const bool out = x->op == OP_unsqueeze;
+    struct type t = *wr_type(w, x->in[0].v);
+    const int rank = wr_type(w, x->out[0])->rank;
+    int64_t axes[MAX_RANK];
+    bool made[MAX_RANK] = { false };
+    int na, left;
+    if (!const_ints(w, n, 1, axes, MAX_RANK, &na) || na == 0)
+        return wr_refuse(w, n, "axes that are not constant");
+    for (int i = 0; i < na; i++) {
+        axes[i] = norm_axis(axes[i], out ? rank : t.rank);
+        made[axes[i]] = true;
+    }
+    int32_t from = wr_value(w, x->in[0].v);
+    if (!out) {
+        struct wr_op *o = wr_op(w, n, B_SQUEEZE, 30);
+        wr_in(w, o, from);
+        wr_outs(w, o, n);
+        wr_list(o, 0, arena_dup(w->a, axes, sizeof axes), na);
+        return OK;
+    }
+    left = na;
+    for (int d = 0; d < rank; d++) {
+        if (!made[d])
+            continue;
+        for (int k = t.rank; k > d; k--)
+            t.dim[k] = t.dim[k - 1];
+        t.dim[d] = 1;
+        t.rank++;
+        const int32_t ax = wr_i32(w, d);
+        const int32_t to = --left ? wr_like(w, &t, w->t[from].dtype, "") : wr_value(w, x->out[0]);
+        w->t[to].enc = w->t[from].enc;
+        struct wr_op *o = wr_op(w, n, B_EXPAND_DIMS, 52);
+        wr_in(w, o, from);
+        wr_in(w, o, ax);
+        wr_out(w, o, to);
+        from = to;
+    }
+    return OK;
+}
+
 /* Whatever keeps the elements in order is a RESHAPE: squeeze, unsqueeze, flatten too. */
 enum status wr_reshape(struct wr *w, node_id n)
 {
@@ -30,6 +74,8 @@ enum status wr_reshape(struct wr *w, node_id n)
     if (y->rank >= 0 && unknown <= 1) {
         shape = wr_i32s(w, dims, y->rank);
     } else {
+        if (x->op == OP_unsqueeze || x->op == OP_squeeze)
+            return view_chain(w, n);
         if (x->op != OP_reshape)
             return wr_refuse(w, n, "more than one size that is not known");
         if (!wr_index(w, n, x->in[1].v, &shape))
