@@ -258,7 +258,13 @@ static enum status infer_col2im(struct infer *in)
     in->y[0] = type_unknown(x->dtype);
     if (x->rank != RANK_UNKNOWN && x->rank != 3)
         return infer_error(in, DIAG_shape, 0, "rank is %d, expected 3", x->rank);
+    for (int d = 0; d < MAX_RANK; d++)
+        dim[d] = DIM_UNKNOWN;
     const bool known_image = infer_ints(in, 1, image, MAX_RANK - 2, &n);
+    const struct type *list = in->x[1];
+    if (!known_image && list->rank == 1 && dim_is_const(list->dim[0]) &&
+        list->dim[0] <= WINDOW_AXES)
+        in->y[0] = type_make(x->dtype, (int)list->dim[0] + 2, dim);
     if (!known_image || x->rank != 3 || !infer_ints(in, 2, block, MAX_RANK - 2, &n_block))
         return OK;
     if (n_block != n)

@@ -12,6 +12,7 @@
 extern const char *const nn_layouts[];
 extern const char *const nn_acts[];
 extern const char *const nn_auto_pads[];
+#define NN_MAX_WINDOW 1048576.0  /* greatest side of a pooling window: products stay in 64 bits */
 #define NN_MAX_SIZE 2147483647.0 /* greatest kernel, stride, pad of an attribute */
 
 /* -- numbers ---------------------------------------------------------------------------------- */

@@ -233,7 +233,7 @@ static enum status eval_global_lp_pool(struct eval *e)
 #define POOL_KERNEL                                                                                \
     {                                                                                              \
         .name = "kernel_shape", .kind = ATTR_INTS,                                                 \
-        .offset = offsetof(struct pool_attrs, kernel_shape), .min = 1, .max = NN_MAX_SIZE,         \
+        .offset = offsetof(struct pool_attrs, kernel_shape), .min = 1, .max = NN_MAX_WINDOW,       \
         .required = true, .help = "window sizes"                                                   \
     }
 #define POOL_WINDOW                                                                                \

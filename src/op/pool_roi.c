@@ -77,7 +77,7 @@ static const struct attr_def max_unpool_rows[] = {
       .kind = ATTR_INTS,
       .offset = offsetof(struct pool_attrs, kernel_shape),
       .min = 1,
-      .max = NN_MAX_SIZE,
+      .max = NN_MAX_WINDOW,
       .required = true,
       .help = "window sizes" },
     A_INTS(struct pool_attrs, strides, 1, NN_MAX_SIZE, "default 1"),
@@ -202,6 +202,7 @@ static enum status infer_roi_align(struct infer *in)
     return OK;
 }
 
+#define MAX_GRID 4096 /* samples along a side of a bin, for regions far beyond any image */
 struct roi {
     double y0, x0, bin_h, bin_w; /* begin and bin sizes in the image */
     int64_t grid_h, grid_w;      /* samples in each bin */
@@ -220,9 +221,9 @@ static struct roi roi_of(const struct roi_attrs *a, const double *r)
     o.bin_h = h / (double)a->output_height;
     o.bin_w = w / (double)a->output_width;
     o.grid_h =
-        a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(fmax(ceil(o.bin_h), 0), 1e6);
+        a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(fmax(ceil(o.bin_h), 0), MAX_GRID);
     o.grid_w =
-        a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(fmax(ceil(o.bin_w), 0), 1e6);
+        a->sampling_ratio > 0 ? a->sampling_ratio : (int64_t)fmin(fmax(ceil(o.bin_w), 0), MAX_GRID);
     return o;
 }
 
@@ -310,7 +311,7 @@ static const struct attr_def roi_align_rows[] = {
     A_ENUM(struct roi_attrs, mode, roi_modes, 0, "how the samples of a bin are gathered"),
     A_INT(struct roi_attrs, output_height, 1, NN_MAX_SIZE, 1, "bins along the height"),
     A_INT(struct roi_attrs, output_width, 1, NN_MAX_SIZE, 1, "bins along the width"),
-    A_INT(struct roi_attrs, sampling_ratio, 0, 1e6, 0,
+    A_INT(struct roi_attrs, sampling_ratio, 0, MAX_GRID, 0,
           "samples along each axis of a bin; 0: by size"),
     A_FLOAT(struct roi_attrs, spatial_scale, 1, "from region coordinates to those of X"),
     { .kind = ATTR_END },

@@ -266,7 +266,9 @@ static void map_taps(const struct resize_attrs *a, struct axis_map *m)
 static void map_weights(const struct resize_attrs *a, struct axis_map *m)
 {
     for (int64_t i = 0; i < m->out; i++) {
-        const double x = source_of(a, m, i), left = ceil(x) - 1;
+        const double at_source = source_of(a, m, i); /* a region of interest may be anything */
+        const double x = isnan(at_source) ? -1 : fmin(fmax(at_source, -1e15), 1e15);
+        const double left = ceil(x) - 1;
         double *w = m->weight + i * m->taps, sum = 0;
 
         m->outside[i] = a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE &&

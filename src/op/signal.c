@@ -191,7 +191,8 @@ static enum status infer_dft(struct infer *in)
         return infer_error(in, DIAG_value, DFT_LENGTH, "the length is %lld", (long long)n);
     if (a->onesided && !a->inverse && n != DIM_UNKNOWN)
         n = infer_shift(in, infer_dim_op(in, '/', n, 2), 1);
-    for (int d = 0; d < x->rank - 1; d++)
+    const bool same = !a->onesided && !(in->nx > DFT_LENGTH && in->x[DFT_LENGTH]);
+    for (int d = 0; !same && d < x->rank - 1; d++)
         y.dim[d] = axis < 0 ? DIM_UNKNOWN : d == axis ? n : x->dim[d];
     in->y[0] = type_make(x->dtype, x->rank, y.dim);
     return OK;
