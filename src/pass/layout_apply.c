@@ -199,7 +199,6 @@ static int64_t *axis_slot(struct node *n)
         return &((struct norm_attrs *)n->attrs)->axis;
     case OP_quantize_linear:
     case OP_dequantize_linear:
-    case OP_requantize:
         return &((struct quantize_attrs *)n->attrs)->axis;
     default:
         return NULL;

@@ -235,7 +235,7 @@ static bool is_reduce(enum op_id op)
 static bool is_elementwise(enum op_id op)
 {
     return (op_get(op)->traits & OP_ELEMENTWISE) && op != OP_quantize_linear &&
-           op != OP_dequantize_linear && op != OP_requantize;
+           op != OP_dequantize_linear;
 }
 
 enum node_kind layout_kind(const struct relayout *l, const struct node *n)
@@ -270,7 +270,6 @@ enum node_kind layout_kind(const struct relayout *l, const struct node *n)
     case OP_resize:
     case OP_quantize_linear:
     case OP_dequantize_linear:
-    case OP_requantize:
     case OP_tile:
     case OP_expand:
     case OP_mat_mul:
@@ -449,12 +448,6 @@ static bool per_tensor_or_axis(const struct relayout *l, const struct node *n)
     return a->block_size == 0 && logical(l, n->in[1].v)->rank <= 1;
 }
 
-static bool one_scale(const struct relayout *l, value_id v)
-{
-    const struct encoding *e = graph_value(l->g, v)->enc;
-    return !e || e->n == 1;
-}
-
 static bool derive_matmul(const struct relayout *l, const struct node *n, int rank, lay_t x,
                           struct need *in, lay_t *out)
 {
@@ -495,8 +488,6 @@ static bool derive_other(const struct relayout *l, const struct node *n, int ran
     case OP_quantize_linear:
     case OP_dequantize_linear:
         return x == LAY_ID || per_tensor_or_axis(l, n);
-    case OP_requantize: /* its encodings belong to values, which are per tensor for activations */
-        return x == LAY_ID || (one_scale(l, n->in[0].v) && one_scale(l, n->out[0]));
     case OP_tile:
         return x == LAY_ID || graph_const_ints(l->g, n->in[1].v, axes, MAX_RANK, &count);
     case OP_expand:
