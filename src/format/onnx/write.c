@@ -243,6 +243,9 @@ enum status onnx_put_graph(struct onnx_writer *w, region_id r, const char *name)
     }
     for (int i = 0; i < yield->n_in; i++) {
         const struct type t = output_type(w, r, i, yield->in[i].v);
+        if (main_region && t.dtype == DT_NONE)
+            return diag_error(w->diags, DIAG_unsupported, file_where(w),
+                              "output \"%s\" is neither tensor, sequence nor optional", out[i]);
         put_value_info(w, 12, out[i], &t, graph_value(w->g, yield->in[i].v)->doc);
     }
     w->depth--;

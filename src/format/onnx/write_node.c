@@ -506,6 +506,9 @@ static enum status put_foreign(struct onnx_put *p)
     if (*a->domain == '\0' && w->opset != a->version)
         return put_fail(p, DIAG_opset, "%s is not known: it can only be written at opset %d",
                         a->op_type, (int)a->version);
+    if (*a->domain == '\0' && !onnx_schema_at(a->op_type, a->version))
+        return put_fail(p, DIAG_op, "%s is not an operator of ai.onnx at opset %d", a->op_type,
+                        (int)a->version);
     p->op = a->op_type;
     put_domain(p, a->domain, a->version);
     return emit(w, p, (struct slice){ a->raw.v, a->raw.n });
