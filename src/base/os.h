@@ -13,8 +13,6 @@ int os_cpu_count(void); /* CPUs this process may run on */
 int os_cpu_quota(void); /* CPUs' worth of time granted, rounded up; 0: no quota */
 double os_now(void);    /* seconds, monotonic */
 const char *os_home(void);
-bool os_is_tty(int fd);
-int os_tty_columns(int fd); /* 80 when unknown */
 
 /* Regular files, read-only and private. An empty file gives bytes == 0 and no mapping. */
 enum os_kind { OS_NONE, OS_FILE, OS_DIR, OS_OTHER };

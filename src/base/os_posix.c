@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -148,18 +147,6 @@ double os_now(void)
 const char *os_home(void)
 {
     return getenv("HOME");
-}
-
-bool os_is_tty(int fd)
-{
-    return isatty(fd);
-}
-
-int os_tty_columns(int fd)
-{
-    struct winsize w;
-
-    return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 }
 
 /* ---- mapped files ---- */
