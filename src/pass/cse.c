@@ -181,8 +181,11 @@ static void visit(struct graph *g, struct pass_ctx *c, struct cse *s, node_id id
         if (!has_value(v) || !graph_is_const(g, v))
             continue;
         const value_id w = canon_const(g, s, v);
-        if (!same_value(v, w))
-            graph_set_operand(g, id, j, w);
+        if (same_value(v, w))
+            continue;
+        graph_set_operand(g, id, j, w);
+        if (!graph_has_uses(g, v))
+            graph_origin_move(g, v, w, NULL, 0);
     }
     if (!mergeable(g, n, d))
         return;

@@ -244,8 +244,9 @@ static enum status scale_weights(struct graph *g, const struct linear *l, const 
 static enum status store(struct graph *g, const struct linear *l, const struct weights *k)
 {
     struct node *n = graph_node(g, l->id);
-    const struct value *w = graph_value(g, n->in[1].v);
-    const struct value *b = has_value(node_in(n, 2)) ? graph_value(g, n->in[2].v) : NULL;
+    const value_id old[3] = { n->in[0].v, n->in[1].v, node_in(n, 2) };
+    const struct value *w = graph_value(g, old[1]);
+    const struct value *b = has_value(old[2]) ? graph_value(g, old[2]) : NULL;
     value_id in[3] = { n->in[0].v };
     in[1] = graph_add_const(g, w->type, k->w.data, k->w.bytes, NULL, w->name);
     bool shifted = b != NULL;
@@ -254,6 +255,9 @@ static enum status store(struct graph *g, const struct linear *l, const struct w
     if (shifted)
         TRY(rw_const_f64(g, w->type.dtype, 1, &l->out, k->b, b ? b->name : NULL, &in[2]));
     graph_set_operands(g, l->id, in, shifted ? 3 : 2);
+    for (int j = 1; j < 3; j++)
+        if (has_value(old[j]) && !graph_has_uses(g, old[j]))
+            graph_origin_drop(g, old[j], in[j], "fuse-bn: scaled and shifted");
     if (n->op == OP_gemm)
         ((struct gemm_attrs *)n->attrs)->beta = 1;
     return OK;

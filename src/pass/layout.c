@@ -315,6 +315,27 @@ static enum status move(struct work *w, node_id at, value_id v, const struct typ
     return rw_transpose(g, w->l.c->scratch, at, v, perm, out);
 }
 
+static void permute_origins(struct graph *g, value_id from, value_id to, lay_t l, int rank)
+{
+    uint8_t perm[MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        perm[i] = (uint8_t)lay_at(l, i);
+    graph_origin_move(g, from, to, l == LAY_ID ? NULL : perm, rank);
+}
+
+/* A constant read once is rewritten rather than copied: its name goes along. */
+static void follow_const(struct graph *g, value_id from, value_id to, const struct need *need,
+                         bool wider)
+{
+    const struct use *u = graph_value(g, from)->uses;
+    if (!graph_is_const(g, from) || !u || u->next)
+        return;
+    if (wider)
+        graph_origin_drop(g, from, to, "layout: its dims are spread out");
+    else
+        permute_origins(g, from, to, need->lay, rw_type(g, to)->rank);
+}
+
 static enum status convert(struct work *w, node_id user, value_id v, const struct need *need,
                            value_id *out)
 {
@@ -355,6 +376,7 @@ static enum status convert(struct work *w, node_id user, value_id v, const struc
     } else {
         TRY(move(w, at, p->v, t, p->lay, need->lay, out));
     }
+    follow_const(g, p->v, *out, need, wider);
     struct copy *c = ARENA_NEW(w->l.c->scratch, struct copy);
     *c = (struct copy){ need->lay, (int8_t)rank, *out, p->copies };
     p->copies = c;
@@ -397,14 +419,6 @@ static enum status take_outputs(struct work *w, node_id yield)
         graph_set_operand(g, yield, j, now);
     }
     return OK;
-}
-
-static void permute_origins(struct graph *g, value_id from, value_id to, lay_t l, int rank)
-{
-    uint8_t perm[MAX_RANK];
-    for (int i = 0; i < rank; i++)
-        perm[i] = (uint8_t)lay_at(l, i);
-    graph_origin_move(g, from, to, l == LAY_ID ? NULL : perm, rank);
 }
 
 static void store_results(struct work *w, const struct node *n, const lay_t *out)

@@ -326,7 +326,10 @@ enum status layout_apply_flat(struct relayout *l, node_id id, lay_t x)
         const int64_t back[2] = { tw->dim[0], tw->dim[1] };
         value_id v = rw_const_view(g, w, r, dims);
         TRY(rw_transpose(g, l->c->scratch, u->user, v, perm, &v));
-        graph_set_operand(g, u->user, 1, rw_const_view(g, v, 2, back));
+        v = rw_const_view(g, v, 2, back);
+        graph_set_operand(g, u->user, 1, v);
+        if (!graph_has_uses(g, w))
+            graph_origin_drop(g, w, v, "layout: its columns are in the order of the picture");
     }
     return OK;
 }

@@ -420,10 +420,9 @@ static void name_values(struct graph *g, struct arena *a)
             graph_value(g, v)->name = arena_printf(a, "v%u", (unsigned)v.i);
             graph_origin_add(g, graph_value(g, v)->name, v);
         }
-    for (int i = 0; i < INPUTS; i++) {
-        const value_id v = graph_region(g, MAIN_REGION)->inputs[i];
-        graph_origin_add(g, graph_value(g, v)->name, v);
-    }
+    for (uint32_t i = 0; i < g->n_values; i++)
+        if (graph_value(g, (value_id){ i })->kind != VALUE_RESULT)
+            graph_origin_add(g, arena_printf(a, "c%u", (unsigned)i), (value_id){ i });
 }
 
 struct trial {
