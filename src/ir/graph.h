@@ -301,7 +301,8 @@ bool graph_const_scalar(const struct graph *g, value_id v, double *out);
 enum dtype value_storage(const struct value *v);
 /* Sort every region topologically (readers: files may be unsorted). A cycle is an error. */
 enum status graph_sort(struct graph *g);
-/* Deep copy without what is dead or unused; constants share their blobs. */
+/* Deep copy without what is dead or unused; constants share their blobs. NULL: no room on disk for
+ * rewritten weights (a diagnostic was written). */
 struct graph *graph_clone(const struct graph *g, struct diags *ds);
 /* The same; value_map[old id] (NULL: not wanted) receives the new id, ABSENT when it is gone. */
 struct graph *graph_clone_map(const struct graph *g, struct diags *ds, value_id *value_map);
