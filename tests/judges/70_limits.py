@@ -88,18 +88,18 @@ def long_chain():
     return None if done.returncode == 0 else done.stderr[-300:]
 
 
-def samples(folder, count):
+def samples(folder, count, shape=(1, 3, 240, 320)):
     os.makedirs(folder, exist_ok=True)
     for k in range(count):
         rng = np.random.default_rng(k)
-        np.save(os.path.join(folder, f's{k:05d}.npy'), rng.standard_normal((1, 3, 240, 320), np.float32))
+        np.save(os.path.join(folder, f's{k:05d}.npy'), rng.standard_normal(shape, np.float32))
 
 
 def calibration_memory():
-    path = os.path.join(SHARED, 'models/onnx/ultraface_RFB-320.onnx')
+    path = os.path.join(SHARED, 'models/tflite/resnet8_cifar10_float.tflite')
     folder = os.path.join(OUT, 'calib')
     for count in (32, 2000):
-        samples(folder, 32)
+        samples(folder, 32, (1, 32, 32, 3))
         for k in range(32, count):
             if not os.path.exists(os.path.join(folder, f's{k:05d}.npy')):
                 os.link(os.path.join(folder, f's{k % 32:05d}.npy'), os.path.join(folder, f's{k:05d}.npy'))
