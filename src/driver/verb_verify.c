@@ -227,6 +227,11 @@ static void report_top1(struct verification *v, const struct candidate *c)
     job_say(j, "\n");
 }
 
+static bool has_bounds(const struct slip_job *j)
+{
+    return job_has(j, "min-correlation") || job_has(j, "min-sqnr") || job_has(j, "max-abs");
+}
+
 static enum status report(struct verification *v)
 {
     struct slip_job *j = v->job;
@@ -265,7 +270,11 @@ static enum status report(struct verification *v)
             report_top1(v, c);
         jsonw_kbool(w, "within_bounds", all);
         jsonw_end(w);
-        job_say(j, "  %s\n", all ? "verified: within the bounds given" : "NOT within the bounds");
+        job_say(j, "  %s\n",
+                !all            ? "NOT within the bounds"
+                : has_bounds(j) ? "verified: within the bounds given"
+                                : "no bounds were given: --min-sqnr, --min-correlation and "
+                                  "--max-abs decide");
         good &= all;
     }
     jsonw_end(w);
