@@ -31,6 +31,33 @@ static void mark_nested(void *ctx, int64_t begin, int64_t end, int worker)
     mark(ctx, begin, end, 0);
 }
 
+/* A loop inside a loop runs on the thread it is on, under that thread's number. */
+static atomic_int strangers;
+
+static void note_stranger(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    (void)begin;
+    (void)end;
+    if (worker != *(const int *)ctx)
+        atomic_fetch_add(&strangers, 1);
+}
+
+static void inner_loop(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    (void)ctx;
+    for (int64_t i = begin; i < end; i++)
+        parallel_for(4, 1, note_stranger, &worker);
+}
+
+static void test_nested_keeps_the_worker(void **state)
+{
+    (void)state;
+    threads_set(4);
+    for (int i = 0; i < 50; i++)
+        parallel_for(100, 1, inner_loop, NULL);
+    assert_int_equal(atomic_load(&strangers), 0);
+}
+
 static void test_each_item_once(void **state)
 {
     static const int threads[] = { 1, 2, 3, 8, 2 };
@@ -81,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_each_item_once),
         cmocka_unit_test(test_many_short_loops),
         cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_nested_keeps_the_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,12 @@ static void test_bombs(void **state)
     assert_string_equal(read_all(a, ZIP_CRC_STRICT, m.b, m.n),
                         "a.zip: error: entry \"a\": shares its bytes with other entries [file]\n");
 
+    f[0] = (struct file){ "a", "aaaaaaaaaaaaaaaa", false, false, 0, 0, 0 };
+    make(&m, f, 1, false);
+    m.b[m.n - 26 - 47 + 21] = m.b[m.n - 26 - 47 + 25] = 2; /* both sizes plus 512 */
+    assert_string_equal(read_all(a, ZIP_CRC_STRICT, m.b, m.n),
+                        "a.zip: error: entry \"a\": its data lies outside the file [file]\n");
+
     f[0] = (struct file){ "a", "aaaaaaaaaaaaaaaa", true, false, 0, 0, 0 };
     make(&m, f, 1, false);
     memcpy(m.b + m.n - 26 - 47 + 24, "\x00\x00\x00\x7f", 4);
