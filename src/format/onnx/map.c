@@ -744,7 +744,7 @@ enum status onnx_map_node(struct onnx_reader *r, const struct onnx_node *n, regi
     if (*n->domain == '\0')
         c.schema = onnx_schema_at(n->op_type, r->opset);
     if (c.row) {
-        if (*n->domain == '\0' && !c.schema) {
+        if (*n->domain == '\0' && !c.schema && onnx_schema_newest(n->op_type)) {
             const struct onnx_schema *s = onnx_schema_newest(n->op_type);
             onnx_fail(&c, DIAG_opset, -1, "the operator does not exist at opset %d", (int)r->opset);
             if (s)

@@ -59,10 +59,66 @@ static enum status qlinear_mat_mul(struct onnx_call *c)
     return c->st;
 }
 
+/* -- com.microsoft: A A_scale A_zero B B_scale B_zero C_scale C_zero ------------------------------- */
+static enum status qlinear_binary(struct onnx_call *c)
+{
+    const value_id a = dequantize(c, onnx_in(c, 0), onnx_in(c, 1), onnx_in(c, 2), 1);
+    const value_id b = dequantize(c, onnx_in(c, 3), onnx_in(c, 4), onnx_in(c, 5), 1);
+    onnx_out(c, 0, quantize(c, onnx_binary(c, c->op, a, b), onnx_in(c, 6), onnx_in(c, 7)));
+    return c->st;
+}
+
+/* X X_scale X_zero Y_scale Y_zero, the attributes are the float operator's. */
+static enum status qlinear_unary(struct onnx_call *c)
+{
+    const value_id scale = onnx_in(c, 3), zero = onnx_in(c, 4);
+    if (onnx_attr_int(c, "channels_last", 0))
+        return onnx_fail(c, DIAG_unsupported, -1, "channels_last is set");
+    onnx_drop(c, "channels_last");
+    const value_id x = dequantize(c, onnx_in(c, 0), onnx_in(c, 1), onnx_in(c, 2), 1);
+    if (c->missing || c->st != OK)
+        return c->st;
+    c->in[0] = x;
+    c->n_in = 1;
+    TRY(onnx_same(c));
+    const value_id y = c->out[0];
+    c->out[0] = ABSENT;
+    onnx_out(c, 0, quantize(c, y, scale, zero));
+    return c->st;
+}
+
+/* Y_scale Y_zero, then X X_scale X_zero for each part. */
+static enum status qlinear_concat(struct onnx_call *c)
+{
+    const int n = (c->n_in - 2) / 3;
+    if (n < 1 || c->n_in != 3 * n + 2)
+        return onnx_fail(c, DIAG_arity, -1, "%d operands, 2 and 3 for each part are expected",
+                         c->n_in);
+    const value_id scale = c->in[0], zero = c->in[1];
+    for (int j = 0; j < n; j++)
+        c->in[j] = dequantize(c, c->in[3 * j + 2], c->in[3 * j + 3], c->in[3 * j + 4], 1);
+    if (c->missing || c->st != OK)
+        return c->st;
+    c->n_in = n;
+    TRY(onnx_same(c));
+    const value_id y = c->out[0];
+    c->out[0] = ABSENT;
+    onnx_out(c, 0, quantize(c, y, scale, zero));
+    return c->st;
+}
+
+#define MS "com.microsoft"
 /* clang-format off */
 const struct onnx_row onnx_rows_quant[] = {
+    { "QLinearAdd", MS, 1, 0, "add", qlinear_binary },
+    { "QLinearAveragePool", MS, 1, 0, "average_pool", qlinear_unary },
+    { "QLinearConcat", MS, 1, 0, "concat", qlinear_concat },
     { "QLinearConv", "", 1, 0, "conv", qlinear_conv },
+    { "QLinearGlobalAveragePool", MS, 1, 0, "global_average_pool", qlinear_unary },
+    { "QLinearLeakyRelu", MS, 1, 0, "leaky_relu", qlinear_unary },
     { "QLinearMatMul", "", 1, 0, "mat_mul", qlinear_mat_mul },
+    { "QLinearMul", MS, 1, 0, "mul", qlinear_binary },
+    { "QLinearSigmoid", MS, 1, 0, "sigmoid", qlinear_unary },
     { 0 },
 };
 /* clang-format on */
