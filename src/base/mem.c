@@ -58,6 +58,7 @@ struct arena {
     uint8_t *at, *end; /* what is left of the current block */
     size_t next_block;
     size_t total;
+    struct arena **held; /* where the owner knows it; NULL: nobody does */
 };
 
 /* ---- the system's memory ---- */
@@ -163,10 +164,27 @@ struct arena *arena_new(void)
     return a;
 }
 
+static void free_held(void *cell)
+{
+    arena_free(*(struct arena **)cell);
+}
+
+struct arena *arena_new_in(struct arena *owner)
+{
+    struct arena **held = arena_zalloc(owner, sizeof *held);
+
+    arena_defer(owner, free_held, held);
+    *held = arena_new();
+    (*held)->held = held;
+    return *held;
+}
+
 void arena_free(struct arena *a)
 {
     if (!a)
         return;
+    if (a->held)
+        *a->held = NULL;
     while (a->defers) {
         const struct defer d = *a->defers;
 

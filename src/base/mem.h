@@ -27,6 +27,9 @@ struct arena;
 struct pool;
 
 struct arena *arena_new(void);
+/* An arena that goes with its owner, unless it is freed before: for work within a call that may run
+ * out of memory. The owner keeps a few bytes for each, so one per call, not one per node. */
+struct arena *arena_new_in(struct arena *owner);
 void arena_free(struct arena *a); /* runs the deferred calls, last first; NULL is allowed */
 
 void *arena_alloc(struct arena *a, size_t bytes);  /* 16-byte aligned, contents undefined */

@@ -66,6 +66,22 @@ static void test_defer_runs_last_first(void **state)
     assert_string_equal(order, "321");
 }
 
+static void test_arena_in_arena(void **state)
+{
+    struct arena *owner = arena_new();
+    struct arena *early = arena_new_in(owner), *late = arena_new_in(owner);
+
+    (void)state;
+    order[0] = '\0';
+    arena_defer(owner, note, "o");
+    arena_defer(early, note, "e");
+    arena_defer(late, note, "l");
+    arena_free(early);
+    assert_string_equal(order, "e");
+    arena_free(owner);
+    assert_string_equal(order, "eol");
+}
+
 static void test_pool(void **state)
 {
     struct arena *a = arena_new();
@@ -158,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_arena_alignment_and_zero),
         cmocka_unit_test(test_arena_grow_keeps_contents),
         cmocka_unit_test(test_defer_runs_last_first),
+        cmocka_unit_test(test_arena_in_arena),
         cmocka_unit_test(test_pool),
         cmocka_unit_test(test_failing_allocations_unwind),
         cmocka_unit_test(test_guards_nest),
