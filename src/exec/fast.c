@@ -25,6 +25,7 @@ struct fast_plan {
     struct plan base;
     struct exec_options o;
     struct bound *bound[MAX_BOUND];
+    struct arena *arena[MAX_BOUND]; /* of each */
     int n_bound, last;
 };
 
@@ -323,14 +324,13 @@ static enum status clone_bound(struct fast_plan *p, struct bound *b, const struc
     return OK;
 }
 
-static enum status bind(struct fast_plan *p, const struct tensor *in, struct bound **slot)
+static enum status bind(struct fast_plan *p, const struct tensor *in, int at)
 {
     struct graph *g = p->base.graph;
-    struct arena *arena = arena_new();
-    struct bound *b = ARENA_NEW(arena, struct bound);
+    struct arena *arena = p->arena[at] = arena_new();
+    struct bound *b = p->bound[at] = ARENA_NEW(arena, struct bound);
 
     b->arena = arena;
-    *slot = b; /* the plan owns the arena from here on */
     b->graph = g;
     b->in = ARENA_ARRAY(arena, struct type, g->n_io_in + 1);
     for (size_t i = 0; i < g->n_io_in; i++)
@@ -348,8 +348,8 @@ static enum status bind(struct fast_plan *p, const struct tensor *in, struct bou
 
 static void drop(struct fast_plan *p, int i)
 {
-    if (p->bound[i])
-        arena_free(p->bound[i]->arena);
+    arena_free(p->arena[i]);
+    p->arena[i] = NULL;
     p->bound[i] = NULL;
 }
 
@@ -375,7 +375,7 @@ static enum status run(struct plan *base, const struct tensor *in, struct tensor
         enum status st;
 
         drop(p, at);
-        st = bind(p, in, &p->bound[at]);
+        st = bind(p, in, at);
         if (st != OK) {
             drop(p, at);
             return st;

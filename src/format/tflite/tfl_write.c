@@ -118,7 +118,7 @@ static enum status check_version(struct wr *w)
 enum status tflite_write_limit(struct graph *g, const char *path, const struct write_options *o,
                                uint64_t near_limit)
 {
-    struct arena *a = arena_new();
+    struct arena *a = arena_new_in(g->arena);
     struct wr w = { .g = g, .a = a };
     w.tensor_of = arena_alloc(a, mem_mul(g->n_values + 1, sizeof *w.tensor_of));
     memset(w.tensor_of, 0xff, (g->n_values + 1) * sizeof *w.tensor_of);
