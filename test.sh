@@ -81,7 +81,8 @@ if [ -n "$judges" ]; then
     add build-test/judges.log
 fi
 if [ -n "$long" ]; then
-    echo "fuzzing"
+    echo "every allocation failing, fuzzing"
+    SLIPWAY_FAIL_ALLOC_STEP=1 stage "every allocation" build-san "fail-alloc" $asan
     bash tests/fuzz/long.sh "${SLIPWAY_FUZZ_SECONDS:-600}" >build-test/fuzz.log 2>&1 ||
         echo "FAIL fuzz: the runner ended with $?" >>build-test/fuzz.log
     add build-test/fuzz.log

@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
 # fail_alloc.sh SLIPWAY - fail the n-th allocation, n = 1, 2, ..., until the command succeeds.
 #
+# After the first 30 every seventh is taken, or each with SLIPWAY_FAIL_ALLOC_STEP=1 (test.sh --long).
 # Each time: one of our own exit statuses, a diagnostic, no signal, no sanitizer finding, and no
 # output file, whole or half.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh" "$1"
 
+step=${SLIPWAY_FAIL_ALLOC_STEP:-7}
 torture() {
     local name=$1 n status
     shift
     rm -rf out*
     "$SLIPWAY" "$@" >/dev/null 2>err </dev/null || { fail "$name: ended with $? without any failure: $(tail -n 1 err)"; return; }
-    for ((n = 1; n <= 5000; n++)); do
+    for ((n = 1; n <= 20000; n += n < 30 ? 1 : step)); do
         rm -rf out*
         SLIPWAY_FAIL_ALLOC=$n "$SLIPWAY" "$@" >/dev/null 2>err </dev/null
         status=$?
         found_by_sanitizer err && { fail "$name: allocation $n: $(grep -m1 -E 'Sanitizer|runtime error' err)"; return; }
         if [ $status = 0 ]; then
             [ $n -gt 1 ] || { fail "$name: SLIPWAY_FAIL_ALLOC=1 changed nothing"; return; }
-            echo "ok $name ($((n - 1)) allocations)"
+            echo "ok $name (up to $n allocations)"
             return
         fi
         [ $status -ge 1 ] && [ $status -le 4 ] || { fail "$name: allocation $n: ended with $status"; return; }
