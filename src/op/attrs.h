@@ -210,6 +210,10 @@ struct batch_mat_mul_attrs { /* ours: TFLite's BATCH_MATMUL */
 struct sequence_lstm_attrs {
     int64_t act, time_major, asymmetric_quantize_inputs;
     double cell_clip, proj_clip; /* 0: none */
+    /* integer execution: how the four gates' products and the hidden state are stored (the file's
+     * intermediate tensors) */
+    struct floats intermediate_scale;
+    struct ints intermediate_zero, intermediate_dtype;
 };
 /* ours: svdf: input weights_feature weights_time bias? state; results: output, new state */
 struct svdf_attrs {

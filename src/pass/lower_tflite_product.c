@@ -117,6 +117,39 @@ static enum status mat_mul(struct lo *l)
     return lo_done(l, lo_op(l, OP_batch_mat_mul, in, 2, NULL));
 }
 
+static value_id cast_to(struct lo *l, value_id v, enum dtype dt)
+{
+    if (l->st != OK)
+        return ABSENT;
+    struct cast_attrs *a = rw_attrs(l->g, OP_cast);
+    a->to = dt;
+    return lo_op(l, OP_cast, &v, 1, a);
+}
+
+/* Integers as floats, less their zero point: one per tensor, per row of A or per column of B. */
+static value_id centred(struct lo *l, int j, bool rows)
+{
+    const value_id v = cast_to(l, lo_in(l, j), DT_f32), z = lo_in(l, 2 + j);
+    if (!has_value(z) || rw_const_all(l->g, z, 0) || l->st != OK)
+        return v;
+    value_id zero = cast_to(l, z, DT_f32);
+    const struct type *t = lo_type(l, z);
+    if (rows && t->rank == 1 && t->dim[0] != 1) {
+        const int64_t axis = 1;
+        zero = lo_2(l, OP_unsqueeze, zero, graph_const_i64(l->g, &axis, 1));
+    }
+    return lo_2(l, OP_sub, v, zero);
+}
+
+/* Sums of products of 8-bit numbers, in float: exact up to 2^24. */
+static enum status mat_mul_integer(struct lo *l)
+{
+    if (lo_type(l, lo_in(l, 0))->rank < 2 || lo_type(l, lo_in(l, 1))->rank < 2 || !pass_may(l->c))
+        return OK;
+    const value_id in[2] = { centred(l, 0, true), centred(l, 1, false) };
+    return lo_done(l, cast_to(l, lo_op(l, OP_batch_mat_mul, in, 2, NULL), DT_i32));
+}
+
 /* add(fully_connected(x, w), constant bias) = fully_connected(x, w, bias) */
 static enum status add_bias(struct lo *l)
 {
@@ -142,6 +175,7 @@ static enum status add_bias(struct lo *l)
 static const struct lo_rule products[] = {
     { OP_gemm, gemm, true },
     { OP_mat_mul, mat_mul, true },
+    { OP_mat_mul_integer, mat_mul_integer, false },
     { 0, NULL, false },
 };
 static const struct lo_rule biases[] = {

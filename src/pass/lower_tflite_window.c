@@ -378,6 +378,7 @@ static const struct lo_rule rules[] = {
 
 static enum status run(struct graph *g, struct pass_ctx *c)
 {
+    TRY(lo_run(g, c, rules)); /* one dimension becomes two, groups fall apart: */
     return lo_run(g, c, rules);
 }
 

@@ -306,6 +306,32 @@ static enum status stateful(struct rd *r, const struct rop *o, struct build b, c
     return rd_bind(r, o, 0, graph_node(r->g, n)->out[0]);
 }
 
+/* Intermediate tensors carry no data, only how integers store the gates and the hidden state. */
+static enum status read_intermediates(struct rd *r, const struct rop *o,
+                                      struct sequence_lstm_attrs *a)
+{
+    const struct fb_vec v = fb_vec(o->table, OPERATOR_intermediates, 4);
+    float *scale = ARENA_ARRAY(r->g->arena, float, v.n + 1);
+    int64_t *zero = ARENA_ARRAY(r->g->arena, int64_t, v.n + 1),
+            *dtype = ARENA_ARRAY(r->g->arena, int64_t, v.n + 1);
+    for (uint32_t i = 0; i < v.n; i++) {
+        const int32_t t = fb_at_i32(v, i);
+        if (t < 0 || t >= r->sub->n_tensors)
+            return rd_fault(r, o, -1, "intermediate tensor %d of %d is asked for", t,
+                            r->sub->n_tensors);
+        const struct rd_tensor *x = &r->sub->t[t];
+        dtype[i] = x->storage;
+        if (x->enc && x->enc->n == 1) {
+            scale[i] = (float)x->enc->scale[0];
+            zero[i] = encoding_zero(x->enc, 0);
+        }
+    }
+    a->intermediate_scale = (struct floats){ scale, (int)v.n };
+    a->intermediate_zero = (struct ints){ zero, (int)v.n };
+    a->intermediate_dtype = (struct ints){ dtype, (int)v.n };
+    return r->fb.status;
+}
+
 enum status rd_sequence_lstm(struct rd *r, const struct rop *o)
 {
     static const int states[] = { 18, 19 };
@@ -320,6 +346,7 @@ enum status rd_sequence_lstm(struct rd *r, const struct rop *o)
     };
     if (!rd_fused(fb_i8(p, 0, 0), &a.act))
         return rd_foreign(r, o, "activation");
+    TRY(read_intermediates(r, o, &a));
     for (int j = 0; j < o->n_in; j++)
         in[j] = rd_bias(r, o, j);
     return stateful(r, o, (struct build){ OP_unidirectional_sequence_lstm, in, o->n_in, 3, &a },

@@ -143,12 +143,31 @@ static enum status permuted_const(struct rd *r, value_id v, const int64_t *perm,
     return OK;
 }
 
+/* A constant behind a conversion (float16 weights): the constant is permuted, converted again. */
+static enum status permuted_conversion(struct rd *r, const struct rop *o, node_id id,
+                                       const int64_t *perm, value_id *out)
+{
+    const struct node *n = graph_node(r->g, id);
+    const value_id old = n->out[0];
+    value_id c;
+    TRY(permuted_const(r, n->in[0].v, perm, &c));
+    TRY(rd_value(r, o, (struct build){ n->op, &c, 1, 1, n->attrs }, out));
+    graph_value(r->g, *out)->enc =
+        permute_encoding(r, graph_value(r->g, old)->enc, perm, graph_value(r->g, old)->type.rank);
+    return OK;
+}
+
 enum status rd_permuted(struct rd *r, const struct rop *o, int j, const int64_t *perm,
                         value_id *out)
 {
     const value_id v = rd_in(r, o, j);
     if (graph_is_const(r->g, v))
         return permuted_const(r, v, perm, out);
+    const node_id def = graph_def(r->g, v);
+    if (has_node(def) && graph_node(r->g, def)->n_in == 1 &&
+        (graph_node(r->g, def)->op == OP_cast || graph_node(r->g, def)->op == OP_requantize) &&
+        graph_is_const(r->g, graph_node(r->g, def)->in[0].v))
+        return permuted_conversion(r, o, def, perm, out);
     const int rank = graph_value(r->g, v)->type.rank;
     const struct transpose_attrs a = { .perm = { perm, rank } };
     TRY(rd_value(r, o, (struct build){ OP_transpose, &v, 1, 1, &a }, out));

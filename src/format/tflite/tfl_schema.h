@@ -18,7 +18,8 @@ enum { TENSOR_shape, TENSOR_type, TENSOR_buffer, TENSOR_name, TENSOR_quantizatio
 enum { QUANT_min, QUANT_max, QUANT_scale, QUANT_zero_point, QUANT_details_type, QUANT_details,
        QUANT_dimension };
 enum { OPERATOR_opcode, OPERATOR_inputs, OPERATOR_outputs, OPERATOR_options_type,
-       OPERATOR_options, OPERATOR_custom_options, OPERATOR_custom_format };
+       OPERATOR_options, OPERATOR_custom_options, OPERATOR_custom_format, OPERATOR_mutating,
+       OPERATOR_intermediates };
 enum { BUFFER_data, BUFFER_offset, BUFFER_size };
 enum { METADATA_name, METADATA_buffer };
 enum { SIGNATURE_inputs, SIGNATURE_outputs, SIGNATURE_key, SIGNATURE_deprecated,

@@ -18,7 +18,7 @@ static uint32_t opcode_of(struct wr *w, const struct wr_op *o)
     return (uint32_t)w->n_codes++;
 }
 
-static void number_operators(struct wr *w)
+void wr_number(struct wr *w)
 {
     w->runtime = "1.5.0";
     for (size_t i = 0; i < w->n_op; i++) {
@@ -131,10 +131,8 @@ enum status tflite_write_limit(struct graph *g, const char *path, const struct w
     mark_states(&w);
     if (st == OK)
         st = check_version(&w);
-    if (st == OK) {
-        number_operators(&w);
+    if (st == OK)
         st = wr_file(&w, path, o ? o->description : NULL, near_limit);
-    }
     arena_free(a);
     return st;
 }

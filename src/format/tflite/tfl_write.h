@@ -35,8 +35,8 @@ struct wr_op {
     int code, version;
     const char *custom;
     uint32_t opcode;
-    int32_t *in, *out;
-    int n_in, n_out, cap_in, cap_out;
+    int32_t *in, *out, *mid; /* mid: intermediates */
+    int n_in, n_out, n_mid, cap_in, cap_out, cap_mid;
     uint8_t options; /* union index, 0: none */
     struct wr_field field[WR_FIELDS];
     int n_fields;
@@ -99,8 +99,10 @@ int32_t wr_i32(struct wr *w, int64_t v);                /* a scalar */
 /* An operand that TFLite wants as int32: rewritten when constant, else behind a CAST. False: a
  * constant beyond int32 (refused). */
 bool wr_index(struct wr *w, node_id n, value_id v, int32_t *out);
-/* A constant with its axes permuted, or refused. */
+/* v with its axes permuted: a rewritten constant, else behind an operator. False: no memory. */
 bool wr_permuted(struct wr *w, node_id n, value_id v, const int *perm, int32_t *out);
+bool wr_converts_in_place(const struct wr *w, node_id n);
+bool wr_is_depthwise(const struct wr *w, node_id n); /* of a convolution */
 void wr_buffers_init(struct wr *w);
 uint32_t wr_buffer(struct wr *w, const void *data, size_t bytes);
 
@@ -108,6 +110,7 @@ uint32_t wr_buffer(struct wr *w, const void *data, size_t bytes);
 struct wr_op *wr_op(struct wr *w, node_id n, int code, int options);
 void wr_in(struct wr *w, struct wr_op *o, int32_t tensor);
 void wr_out(struct wr *w, struct wr_op *o, int32_t tensor);
+void wr_mid(struct wr *w, struct wr_op *o, int32_t tensor);
 void wr_outs(struct wr *w, struct wr_op *o, node_id n); /* the node's results */
 void wr_int(struct wr_op *o, int field, int size, int64_t v);
 void wr_float(struct wr_op *o, int field, double v);
@@ -135,6 +138,9 @@ int wr_version(const struct wr *w, const struct wr_op *o);
 /* The first runtime that has it, "1.5.0" for most. */
 const char *wr_runtime(int code, int version);
 int wr_runtime_cmp(const char *a, const char *b);
+
+void wr_number(
+    struct wr *w); /* versions, operator codes, least runtime: once all operators are there */
 
 /* -- layout of the file (write_file.c) ---------------------------------------------------------------- */
 enum status wr_file(struct wr *w, const char *path, const char *description, uint64_t near_limit);

@@ -39,9 +39,11 @@ enum status wr_cast(struct wr *w, node_id n)
 {
     const enum dtype from = wr_type(w, wr_operand(w, n, 0))->dtype;
     const enum dtype to = wr_type(w, graph_node(w->g, n)->out[0])->dtype;
-    const int32_t x = wr_value(w, wr_operand(w, n, 0));
     if (from == to)
         return wr_alias(w, n);
+    if (wr_converts_in_place(w, n))
+        return OK;
+    const int32_t x = wr_value(w, wr_operand(w, n, 0));
     /* Weights stored as float16: what GPU delegates recognise. */
     const bool widen = from == DT_f16 && to == DT_f32;
     struct wr_op *o = widen ? wr_op(w, n, B_DEQUANTIZE, 38) : wr_op(w, n, B_CAST, 37);
@@ -60,6 +62,8 @@ enum status wr_requantize(struct wr *w, node_id n)
     const struct value *to = graph_value(w->g, graph_node(w->g, n)->out[0]);
     if (!from->enc && !to->enc)
         return wr_alias(w, n);
+    if (wr_converts_in_place(w, n))
+        return OK;
     const int32_t x = wr_value(w, wr_operand(w, n, 0));
     struct wr_op *o = to->enc ? wr_op(w, n, B_QUANTIZE, 89) : wr_op(w, n, B_DEQUANTIZE, 38);
     wr_in(w, o, x);

@@ -103,6 +103,8 @@ static void put_operator(struct out *o, size_t hole, const struct wr_op *x)
     }
     if (x->raw_bytes)
         fbb_hole(&t, OPERATOR_custom_options);
+    if (x->n_mid)
+        fbb_hole(&t, OPERATOR_intermediates);
     fbb_link(&o->b, hole, fbb_table_end(&o->b, &t));
     fbb_vector(&o->b, t.at[OPERATOR_inputs], x->in, (size_t)x->n_in, 4);
     fbb_vector(&o->b, t.at[OPERATOR_outputs], x->out, (size_t)x->n_out, 4);
@@ -110,6 +112,8 @@ static void put_operator(struct out *o, size_t hole, const struct wr_op *x)
         put_options(o, t.at[OPERATOR_options], x);
     if (x->raw_bytes)
         fbb_vector(&o->b, t.at[OPERATOR_custom_options], x->raw, x->raw_bytes, 1);
+    if (x->n_mid)
+        fbb_vector(&o->b, t.at[OPERATOR_intermediates], x->mid, (size_t)x->n_mid, 4);
 }
 
 static void put_buffer(struct out *o, size_t hole, const struct wr_buffer *x)
@@ -149,6 +153,33 @@ static bool is_state(const struct graph *g, value_id in, int out_index, size_t *
     return false;
 }
 
+/* An output that is an input, a constant or another output too becomes a tensor of its own, so that
+ * each has its name. */
+static int32_t own_tensor(struct wr *w, const struct border *in, const struct border *out,
+                          int32_t t)
+{
+    bool shared = w->t[t].buffer != 0;
+    for (size_t i = 0; i < in->n; i++)
+        shared = shared || in->tensor[i] == t;
+    for (size_t i = 0; i < out->n; i++)
+        shared = shared || out->tensor[i] == t;
+    if (!shared || w->t[t].dynamic)
+        return t;
+    int64_t dims[MAX_RANK];
+    for (int d = 0; d < w->t[t].rank; d++)
+        dims[d] = w->t[t].dim[d];
+    const struct type type = type_make(w->t[t].dtype, w->t[t].rank, dims);
+    const int32_t shape = wr_i32s(w, dims, type.rank), copy = wr_like(w, &type, type.dtype, "");
+    w->t[copy].enc = w->t[t].enc;
+    w->t[copy].axis = w->t[t].axis;
+    struct wr_op *o = wr_op(w, NO_NODE, B_RESHAPE, 17);
+    wr_in(w, o, t);
+    wr_in(w, o, shape);
+    wr_out(w, o, copy);
+    wr_list(o, 0, arena_dup(w->a, dims, sizeof dims), type.rank);
+    return copy;
+}
+
 /* States that no variable tensor can hold show as inputs and outputs after the model's own. */
 static void find_borders(struct wr *w, struct border *in, struct border *out)
 {
@@ -170,7 +201,8 @@ static void find_borders(struct wr *w, struct border *in, struct border *out)
     for (int j = 0; j < y->n_in; j++)
         if (!is_state(g, ABSENT, j, &s)) {
             const struct io none = { 0 }, *io = k < g->n_io_out ? &g->io_out[k] : &none;
-            add_border(out, wr_value(w, y->in[j].v), wr_io_name(w, io, "output", k));
+            const int32_t t = own_tensor(w, in, out, wr_value(w, y->in[j].v));
+            add_border(out, t, wr_io_name(w, io, "output", k));
             k++;
         }
     for (s = 0; s < g->n_states; s++) {
@@ -304,6 +336,7 @@ enum status wr_file(struct wr *w, const char *path, const char *description, uin
     struct outfile *f;
     uint64_t total = 0;
     find_borders(w, &in, &out);
+    wr_number(w);
     name_borders(w, &out);
     name_borders(w, &in);
     o.runtime = text_buffer(w, w->runtime, 16); /* ASCII, padded with zeros */

@@ -89,10 +89,22 @@ static enum status conv_3d(struct wr *w, node_id n, const struct conv_attrs *a, 
     return OK;
 }
 
+bool wr_is_depthwise(const struct wr *w, node_id n)
+{
+    const struct conv_attrs *a = wr_attrs(w, n);
+    const struct type *x = wr_type(w, wr_operand(w, n, 0)), *k = wr_type(w, wr_operand(w, n, 1));
+    const char *source = graph_node(w->g, n)->source_op;
+    if (x->rank != 4 || k->rank != 4 || a->layout != LAYOUT_LAST || k->dim[3] != 1 ||
+        a->group != x->dim[3])
+        return false;
+    /* one channel: the same either way, so it stays what it was */
+    return a->group > 1 || (source && !strcmp(source, "DEPTHWISE_CONV_2D"));
+}
+
 enum status wr_conv(struct wr *w, node_id n)
 {
     const struct conv_attrs *a = wr_attrs(w, n);
-    const struct type *x = wr_type(w, wr_operand(w, n, 0)), *wt = wr_type(w, wr_operand(w, n, 1));
+    const struct type *x = wr_type(w, wr_operand(w, n, 0));
     int padding;
     if (a->layout != LAYOUT_LAST)
         return wr_refuse(w, n, "channels before the picture: run the layout pass");
@@ -102,10 +114,7 @@ enum status wr_conv(struct wr *w, node_id n)
         return conv_3d(w, n, a, padding);
     if (x->rank != 4)
         return wr_refuse(w, n, "one spatial dimension");
-    const bool one_each = wt->dim[3] == 1 && a->group == x->dim[3] && a->group > 1;
-    if (one_each ||
-        (a->group == 1 && x->dim[3] == 1 && wt->dim[3] == 1 && graph_node(w->g, n)->source_op &&
-         !strcmp(graph_node(w->g, n)->source_op, "DEPTHWISE_CONV_2D")))
+    if (wr_is_depthwise(w, n))
         return depthwise(w, n, a, padding);
     struct wr_op *o = wr_op(w, n, B_CONV_2D, 1);
     wr_in(w, o, wr_value(w, wr_operand(w, n, 0)));
@@ -293,6 +302,15 @@ enum status wr_sequence_lstm(struct wr *w, node_id n)
     wr_float(o, 1, a->cell_clip);
     wr_float(o, 2, a->proj_clip);
     wr_int(o, 3, 1, a->time_major);
+    for (int i = 0; i < a->intermediate_dtype.n; i++) {
+        const struct type none = { .rank = 0 };
+        const enum dtype dt = (enum dtype)a->intermediate_dtype.v[i];
+        const int32_t t = wr_like(w, &none, dt, "");
+        if (a->intermediate_scale.v[i] > 0)
+            w->t[t].enc =
+                encoding_new(w->a, dt, a->intermediate_scale.v[i], a->intermediate_zero.v[i]);
+        wr_mid(w, o, t);
+    }
     if (a->asymmetric_quantize_inputs)
         wr_int(o, 4, 1, 1);
     return OK;

@@ -214,13 +214,40 @@ static void permute(struct tensor *to, const struct tensor *from, const int *per
     }
 }
 
-bool wr_permuted(struct wr *w, node_id n, value_id v, const int *perm, int32_t *out)
+/* The constant that a conversion makes v of (float16 weights); ABSENT: it is not so. */
+static value_id converted_const(const struct wr *w, value_id v)
+{
+    const node_id def = graph_def(w->g, v);
+    if (!has_node(def))
+        return ABSENT;
+    const struct node *n = graph_node(w->g, def);
+    const bool conversion = n->op == OP_cast || n->op == OP_requantize;
+    return conversion && graph_is_const(w->g, n->in[0].v) ? n->in[0].v : ABSENT;
+}
+
+static bool is_depthwise_weight(const struct wr *w, const struct use *u)
+{
+    const struct node *n = graph_node(w->g, u->user);
+    return n->op == OP_conv && &n->in[1] == u && wr_is_depthwise(w, u->user);
+}
+
+/* A conversion of a constant that only depthwise convolutions read is written where they permute
+ * it. */
+bool wr_converts_in_place(const struct wr *w, node_id n)
+{
+    const struct node *x = graph_node(w->g, n);
+    if (!graph_is_const(w->g, x->in[0].v))
+        return false;
+    const struct use *u = graph_value(w->g, x->out[0])->uses;
+    for (; u; u = u->next)
+        if (!is_depthwise_weight(w, u))
+            return false;
+    return true;
+}
+
+static bool permuted_const(struct wr *w, value_id v, const int *perm, int32_t *out)
 {
     const struct value *x = graph_value(w->g, v);
-    if (x->kind != VALUE_CONST || !type_is_static(&x->type)) {
-        wr_refuse(w, n, "weights that are not constant");
-        return false;
-    }
     struct tensor from = { .data = (void *)(uintptr_t)x->data }, to = { 0 };
     int64_t dims[MAX_RANK];
     for (int d = 0; d < x->type.rank; d++)
@@ -237,6 +264,46 @@ bool wr_permuted(struct wr *w, node_id n, value_id v, const int *perm, int32_t *
     for (int d = 0; d < x->type.rank && x->enc; d++)
         if (perm[d] == x->enc->axis)
             w->t[*out].axis = d;
+    return true;
+}
+
+/* A tensor of v's permuted type, made by an operator of this code. */
+static struct wr_op *permuting(struct wr *w, node_id n, value_id v, const int *perm, int code,
+                               int32_t *out)
+{
+    const struct value *x = graph_value(w->g, v);
+    struct type t = x->type;
+    for (int d = 0; d < t.rank; d++)
+        t.dim[d] = x->type.dim[perm[d]];
+    *out = add_tensor(w, &t, value_storage(x), x->name ? x->name : "");
+    w->t[*out].enc = x->enc;
+    for (int d = 0; d < t.rank && x->enc; d++)
+        if (perm[d] == x->enc->axis)
+            w->t[*out].axis = d;
+    struct wr_op *o = wr_op(w, n, code, code == B_DEQUANTIZE ? 38 : 26);
+    wr_out(w, o, *out);
+    return o;
+}
+
+bool wr_permuted(struct wr *w, node_id n, value_id v, const int *perm, int32_t *out)
+{
+    if (graph_is_const(w->g, v))
+        return permuted_const(w, v, perm, out);
+    const value_id c = converted_const(w, v);
+    int32_t from;
+    if (has_value(c) && permuted_const(w, c, perm, &from)) {
+        struct wr_op *o = permuting(w, n, v, perm, B_DEQUANTIZE, out);
+        wr_in(w, o, from);
+        return true;
+    }
+    int64_t p[MAX_RANK];
+    const int rank = graph_value(w->g, v)->type.rank;
+    for (int d = 0; d < rank; d++)
+        p[d] = perm[d];
+    const int32_t list = wr_i32s(w, p, rank), x = wr_value(w, v);
+    struct wr_op *o = permuting(w, n, v, perm, B_TRANSPOSE, out);
+    wr_in(w, o, x);
+    wr_in(w, o, list);
     return true;
 }
 
@@ -270,6 +337,11 @@ void wr_in(struct wr *w, struct wr_op *o, int32_t tensor)
 void wr_out(struct wr *w, struct wr_op *o, int32_t tensor)
 {
     append(w, &o->out, &o->n_out, &o->cap_out, tensor);
+}
+
+void wr_mid(struct wr *w, struct wr_op *o, int32_t tensor)
+{
+    append(w, &o->mid, &o->n_mid, &o->cap_mid, tensor);
 }
 
 void wr_outs(struct wr *w, struct wr_op *o, node_id n)
