@@ -40,6 +40,26 @@ void quant_note(struct quant *q, const char *fmt, ...)
     r->notes = notes;
 }
 
+/* Ranges of a quantised model are its author's: calibrating it again would lose them. */
+static enum status refuse_quantised(struct graph *g)
+{
+    struct where at = WHERE_NONE;
+
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const struct value *v = graph_value(g, (value_id){ i });
+
+        if (!v->enc || (!v->uses && v->kind == VALUE_CONST))
+            continue;
+        at.file = g->file;
+        diag_error(g->diags, DIAG_encoding, at,
+                   "the model is quantised already: \"%s\" carries an encoding",
+                   v->name ? v->name : "(unnamed)");
+        diag_hint(g->diags, "convert it without --quantize: its encodings are kept");
+        return ERR_INVALID;
+    }
+    return OK;
+}
+
 enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
 {
     const struct scheme *s = scheme_by_name(o->scheme);
@@ -60,6 +80,7 @@ enum status quant_apply(struct graph *g, const struct quant_options *o, struct q
     if (o->calib && !s->calibrates)
         diag_warn(g->diags, DIAG_usage, WHERE_NONE,
                   "scheme %s does not calibrate: --calib is not used", s->name);
+    TRY(refuse_quantised(g));
     TRY(s->apply(g, o, r));
     return graph_verify(g, STAGE_ANY);
 }
