@@ -347,8 +347,10 @@ static void test_pictures_as_assumed(void **state)
     assert_int_equal(open_at(r, in(r, "p/b.png"), &x, 1), OK);
     assert_true(value(r, 0, 0, 2 * 5 + 3) == 23 - 128);
     x = input("x", DT_f32, DIMS(1, 2, 4, 5));
-    assert_int_equal(open_at(r, in(r, "p/a.png"), &x, 1), OK);
-    assert_int_equal(samples_load(r->s, 0, r->pool, r->t), ERR_INVALID);
+    assert_int_equal(open_at(r, in(r, "p/a.png"), &x, 1), ERR_INVALID);
+    assert_string_equal(
+        message(r), "/p/a.png: error: a picture does not fit input \"x\": no dimension of 1 or 3 "
+                    "channels [data]\n");
     put_raw(r, "p/c.raw", 3, 0);
     assert_int_equal(open_at(r, in(r, "p"), &x, 1), ERR_INVALID);
     assert_string_equal(message(r),
@@ -371,6 +373,15 @@ static void test_yaml(void **state)
     /* top 1, left 1; blue first: (7 - 1) / 2, (10 (1 + 1) - 2) / 2, (10 (0 + 1) - 3) / 2 */
     assert_true(value(r, 1, 0, 3) == 3 && value(r, 1, 0, 4) == 9 && value(r, 1, 0, 5) == 3.5f);
     assert_int_equal(r->ds.n, 0); /* nothing was assumed */
+    put_text(r, "d.yaml", "files: p/a1.png\nscale: 1/255\nsize: [4, 5]\ncrop: [2, 3]\n");
+    x = input("x", DT_f32, DIMS(1, 3, DIM_UNKNOWN, 3));
+    assert_int_equal(open_at(r, in(r, "d.yaml"), &x, 1), ERR_INVALID); /* NCHW or NHWC? */
+    put_text(r, "d.yaml",
+             "files: p/a1.png\nscale: 1/255\nsize: [4, 5]\ncrop: [2, 3]\n"
+             "layout: nchw\n");
+    assert_int_equal(open_at(r, in(r, "d.yaml"), &x, 1), OK);
+    assert_true(value(r, 0, 0, 6) == 10.0f / 255 && r->t[0].dim[2] == 2);
+    x = input("x", DT_f32, DIMS(1, 2, 3, 3));
     put_text(r, "d.yaml", "files: [p/b.png, p/a1.png]\nsize: 2\ncrop: 3\n");
     assert_int_equal(open_at(r, in(r, "d.yaml"), &x, 1), OK);
     assert_int_equal(samples_load(r->s, 0, r->pool, r->t), ERR_INVALID);

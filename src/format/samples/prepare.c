@@ -221,7 +221,9 @@ static enum status find_dims(const struct prepare *p, const struct sample_input 
     if (nchw == nhwc)
         return wrong(file, in, ds,
                      nchw ? "its shape may be NCHW or NHWC" : "no dimension of 1 or 3 channels",
-                     "say layout: nchw or nhwc in a data.yaml");
+                     nchw || t->dim[first] < 0 || t->dim[first + 2] < 0
+                         ? "say layout: nchw or nhwc in a data.yaml"
+                         : NULL);
     if (nchw)
         *plan = (struct plan_picture){ .dim_c = first, .dim_h = first + 1, .dim_w = first + 2 };
     else

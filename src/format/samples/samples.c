@@ -117,6 +117,18 @@ static enum status open_path(struct samples *s, const char *path)
     return samples_from_files(s, path, &one, NULL);
 }
 
+/* Can pictures become these inputs at all? Asked before the first is read. */
+static enum status check_pictures(const struct samples *s)
+{
+    for (int i = 0; s->item && i < s->n_in; i++) {
+        struct plan_picture plan;
+
+        if (s->item[i].kind == ITEM_PICTURE)
+            TRY(prepare_plan(s->item[i].prepare, &s->in[i], s->item[i].path, s->diags, &plan));
+    }
+    return OK;
+}
+
 enum status samples_open(struct arena *a, const char *spec, const struct sample_input *in, int n_in,
                          const struct samples_options *o, struct diags *ds, struct samples **out)
 {
@@ -128,6 +140,7 @@ enum status samples_open(struct arena *a, const char *spec, const struct sample_
         TRY(open_random(s, spec + strlen("random:")));
     else
         TRY(open_path(s, arena_str(a, path_expand(a, spec))));
+    TRY(check_pictures(s));
     *out = s;
     return OK;
 }
@@ -148,6 +161,7 @@ enum status samples_open_files(struct arena *a, const char *const *file,
             return samples_say(s, path, DIAG_io, "no such file");
         s->item[i] = item_of(s, path, NULL);
     }
+    TRY(check_pictures(s));
     *out = s;
     return OK;
 }
