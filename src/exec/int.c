@@ -62,14 +62,18 @@ void int_act_bounds(const struct encoding *e, int64_t act, int32_t *lo, int32_t 
 
 bool int_result(struct int_node *k)
 {
-    const struct graph *g = k->w->graph;
-    const struct type *t = &graph_value(g, k->n->out[0])->type;
+    struct graph *g = k->w->graph;
+    struct type t = graph_value(g, k->n->out[0])->type;
     struct tensor *y = &k->y[0];
 
-    if (!type_is_static(t) || k->n->n_out != 1)
+    if (k->n->n_out != 1)
+        return false;
+    if (!type_is_static(&t) &&
+        (op_infer_node(g, k->id, k->x, k->w->pool, &t) != OK || !type_is_static(&t)))
         return false;
     memset(y, 0, sizeof *y);
-    tensor_shape(y, k->ye ? k->ye->storage : t->dtype, t->rank, t->dim);
+    if (!tensor_shape(y, k->ye ? k->ye->storage : t.dtype, t.rank, t.dim))
+        return false;
     y->data = pool_alloc(k->w->pool, y->bytes ? y->bytes : 1);
     return true;
 }
@@ -145,7 +149,7 @@ static enum step_result step(struct walk *w, node_id id, const struct tensor *co
     const struct int_plan *p = w->engine;
     const struct graph *g = w->graph;
     const struct node *n = graph_node(g, id);
-    struct int_node k = { .w = w, .n = n, .x = x, .y = y };
+    struct int_node k = { .w = w, .id = id, .n = n, .x = x, .y = y };
 
     if (n->n_out == 0 || !has_value(n->out[0]))
         return STEP_NOT_MINE;

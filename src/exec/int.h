@@ -52,6 +52,7 @@ static inline int32_t int_clamp(int64_t v, int32_t lo, int32_t hi)
 /* One node's operands and results with their encodings. */
 struct int_node {
     struct walk *w;
+    node_id id;
     const struct node *n;
     const struct tensor *const *x;
     struct tensor *y;
@@ -76,7 +77,7 @@ static inline bool int_is8(const struct encoding *e)
 {
     return e && (e->storage == DT_i8 || e->storage == DT_u8) && e->n == 1;
 }
-/* Result 0 with the run-time dims of value out[0] (fixed) and ye's storage. False: dims unknown. */
+/* Result 0, the node's only one, with its run-time dims and ye's storage. False: dims unknown. */
 bool int_result(struct int_node *k);
 /* Stored bounds of a fused activation. */
 void int_act_bounds(const struct encoding *e, int64_t act, int32_t *lo, int32_t *hi);

@@ -133,6 +133,43 @@ static enum status alloc_results(struct eval *e, const struct eval_types *t, int
     return OK;
 }
 
+enum status op_infer_node(struct graph *g, node_id n, const struct tensor *const *x,
+                          struct pool *pool, struct type *y)
+{
+    const struct node *nd = graph_node(g, n);
+    void *block;
+    struct eval_types t = types_new(pool, nd->n_in, nd->n_out, &block);
+    struct infer in = {
+        .g = g,
+        .def = op_get(nd->op),
+        .attrs = nd->attrs,
+        .nx = nd->n_in,
+        .ny = nd->n_out,
+        .x = t.px,
+        .xk = t.xk,
+        .xd = x,
+        .y = y,
+        .at = graph_where(g, n),
+        .diags = g->diags,
+        .node = nd,
+    };
+    enum status st;
+
+    for (int j = 0; j < nd->n_in; j++) {
+        if (!x[j])
+            continue;
+        t.x[j] = tensor_type(x[j]);
+        t.x[j].dtype = graph_value(g, nd->in[j].v)->type.dtype;
+        t.px[j] = &t.x[j];
+    }
+    for (int j = 0; j < nd->n_out; j++)
+        y[j] = type_unknown(DT_NONE);
+    st = in.def->infer ? in.def->infer(&in) : OK;
+    infer_end(&in);
+    pool_free(pool, block);
+    return st;
+}
+
 enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const *x,
                          struct tensor *y, struct pool *pool, const struct eval_hooks *hooks)
 {

@@ -178,6 +178,10 @@ struct eval_hooks {
 };
 enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const *x,
                          struct tensor *y, struct pool *pool, const struct eval_hooks *hooks);
+/* Run-time types of a node's results: the operands' logical dtypes with the dims at hand. For engines
+ * that compute a node by themselves while the graph's dims are not all known. */
+enum status op_infer_node(struct graph *g, node_id n, const struct tensor *const *x,
+                          struct pool *pool, struct type *y);
 
 struct op_def {
     const char *name;
