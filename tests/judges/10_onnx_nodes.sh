@@ -35,4 +35,23 @@ for set in simple pytorch-operator pytorch-converted; do
     suite "onnx-$set" "$data/$set"
     suite "onnx-$set-rewritten" "$data/$set" --rewrite
 done
+
+# Large architectures with made-up weights; their input is a ramp (onnx/backend/test/data/light).
+"$PY" - "$data/light" "$OUT/light" <<'PYTHON'
+import glob, os, sys
+import numpy as np, onnx
+from onnx import numpy_helper
+for path in glob.glob(f'{sys.argv[1]}/*.onnx'):
+    model = onnx.load(path)
+    case = f'{sys.argv[2]}/{os.path.basename(path)[:-5]}'
+    os.makedirs(f'{case}/test_data_set_0')
+    os.symlink(path, f'{case}/model.onnx')
+    os.symlink(path[:-5] + '_output_0.pb', f'{case}/test_data_set_0/output_0.pb')
+    weights = {i.name for i in model.graph.initializer}
+    shape = [d.dim_value for i in model.graph.input if i.name not in weights for d in i.type.tensor_type.shape.dim]
+    ramp = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) / np.float32(np.prod(shape))
+    with open(f'{case}/test_data_set_0/input_0.pb', 'wb') as f:
+        f.write(numpy_helper.from_array(ramp).SerializeToString())
+PYTHON
+suite onnx-light "$OUT/light"
 exit 0

@@ -5,6 +5,7 @@ import os
 import judge
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 from judge import OUT, SHARED, skip, slipway
 from onnx import numpy_helper
@@ -133,6 +134,35 @@ def opsets(path):
     return None
 
 
+FUNCTIONS = '''
+<ir_version: 10, opset_import: ["" : 21, "my" : 1]>
+agraph (float[3,4] x) => (float[3,4] y, float[3,4] z)
+{
+  t = my.outer <slope: float = 0.3> (x)
+  y = my.inner (t)
+  z = my.opt (x)
+}
+<domain: "my", opset_import: ["" : 21, "my" : 1]>
+outer <slope> (x) => (y) { x1 = my.inner <a: float = @slope> (x)  y = Add (x1, x) }
+<domain: "my", opset_import: ["" : 17]>
+inner <a: float = 0.5> (x) => (y) { y = LeakyRelu <alpha: float = @a> (x) }
+<domain: "my", opset_import: ["" : 17]>
+opt (x, lo) => (y) { y = Clip (x, lo) }
+'''
+
+
+def functions():
+    """Functions in functions, attributes passed on or defaulted, an operand not given."""
+    path = f'{OUT}/functions.onnx'
+    onnx.save(onnx.parser.parse_model(FUNCTIONS), path)
+    data, feed = inputs_of('functions', onnx.load(path))
+    run_ref(path, data, f'{OUT}/functions_out')
+    for name, want in zip('yz', session(path).run(['y', 'z'], feed)):
+        if error(result(f'{OUT}/functions_out', name), want) > 1e-6:
+            return f'{name} differs'
+    return None
+
+
 models = sorted(glob.glob(f'{SHARED}/models/onnx/*.onnx'))
 if not models:
     skip('onnx-models', 'no models')
@@ -140,4 +170,4 @@ cases = [(f'onnx-{os.path.basename(m)[:-5]}', lambda m=m: one(m)) for m in model
 if models:
     cases += [(f'onnx-opsets-{n}', lambda n=n: opsets(f'{SHARED}/models/onnx/{n}.onnx'))
               for n in ('ultraface_RFB-320', 'bert_toy', 'dtln_model_1', 'mnist-8')]
-judge.each(cases)
+judge.each(cases + [('onnx-functions', functions)])
