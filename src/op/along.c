@@ -139,8 +139,7 @@ static enum status cum_infer(struct infer *in)
     int64_t axis;
     int d;
 
-    if (known_count(in, 1) > 1)
-        return infer_error(in, DIAG_shape, 1, "has more than one element");
+    TRY(known_one(in, 1));
     if (known_scalar(in, 1, &axis))
         TRY(infer_axis(in, axis, in->x[0]->rank, &d));
     return infer_same_as_first(in);

@@ -254,8 +254,7 @@ static enum status range_infer(struct infer *in)
     int64_t delta;
 
     for (int j = 0; j < 3; j++)
-        if (known_count(in, j) > 1 || known_count(in, j) == 0)
-            return infer_error(in, DIAG_shape, j, "has more or less than one element");
+        TRY(known_one(in, j));
     if (in->xd[0] && in->xd[1] && in->xd[2]) {
         n = range_count(in->xd[0], in->xd[1], in->xd[2]);
         if (n < 0)

@@ -1,6 +1,7 @@
 /* known.c - integer elements known at compile time (see known.h). */
 #include "op/known.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 int64_t known_count(const struct infer *in, int j)
@@ -21,8 +22,13 @@ int known_list(struct infer *in, int j, int max, dim_t *out)
         const int64_t n = tensor_elements(t);
         if (n > max)
             return -1;
-        for (int64_t i = 0; i < n; i++)
-            out[i] = known_int(tensor_get_i64(t, i));
+        for (int64_t i = 0; i < n; i++) {
+            int64_t v = tensor_get_i64(t, i);
+            /* at run time nothing is computed with elements: what is far below zero stays a number */
+            if (!in->yk && v < KNOWN_NEGATIVE)
+                v = KNOWN_NEGATIVE;
+            out[i] = known_int(v);
+        }
         return (int)n;
     }
     const struct known *k = in->xk[j];
@@ -37,9 +43,29 @@ bool known_ints(struct infer *in, int j, int max, int64_t *out, int *n)
 {
     *n = known_list(in, j, max, out);
     for (int i = 0; i < *n; i++)
-        if (!known_number(out[i], &out[i]))
+        if (in->xd[j])
+            out[i] = tensor_get_i64(in->xd[j], i);
+        else if (!known_number(out[i], &out[i]))
             return false;
     return *n >= 0;
+}
+
+enum status known_at_most(struct infer *in, int j, int max)
+{
+    const int64_t n = known_count(in, j);
+
+    return n <= max ? OK
+                    : infer_error(in, DIAG_limit, j,
+                                  "has %" PRId64 " elements, expected at most %d", n, max);
+}
+
+enum status known_one(struct infer *in, int j)
+{
+    const int64_t n = known_count(in, j);
+
+    return n < 0 || n == 1
+               ? OK
+               : infer_error(in, DIAG_shape, j, "has %" PRId64 " elements, expected 1", n);
 }
 
 bool known_scalar(struct infer *in, int j, int64_t *out)

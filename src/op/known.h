@@ -15,6 +15,10 @@ int64_t known_count(const struct infer *in, int j);
 /* The same, all numbers: false when any is not. */
 bool known_ints(struct infer *in, int j, int max, int64_t *out, int *n);
 bool known_scalar(struct infer *in, int j, int64_t *out);
+/* Refuses an operand with more elements than max: lists of axes and their like. An absent one passes. */
+enum status known_at_most(struct infer *in, int j, int max);
+/* Refuses an operand that has not just one element. */
+enum status known_one(struct infer *in, int j);
 
 /* a op b where op is one of + - * / (truncated) % M m, or a comparison: = < > l (<=) g (>=) ! (/=),
  * & | ^ for booleans. */

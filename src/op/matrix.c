@@ -12,6 +12,7 @@ static enum status trilu_infer(struct infer *in)
 {
     if (in->x[0]->rank != RANK_UNKNOWN && in->x[0]->rank < 2)
         return infer_error(in, DIAG_shape, 0, "has rank %d, expected 2 or more", in->x[0]->rank);
+    TRY(known_one(in, 1));
     return infer_same_as_first(in);
 }
 
@@ -133,8 +134,7 @@ static enum status one_hot_infer(struct infer *in)
     int axis;
 
     *y = type_unknown(in->x[2]->dtype);
-    if (known_count(in, 1) >= 0 && known_count(in, 1) != 1)
-        return infer_error(in, DIAG_shape, 1, "has more or less than one element");
+    TRY(known_one(in, 1));
     if (known_count(in, 2) >= 0 && known_count(in, 2) != 2)
         return infer_error(in, DIAG_shape, 2, "has %" PRId64 " elements, expected 2",
                            known_count(in, 2));

@@ -70,6 +70,8 @@ static enum status pad_infer(struct infer *in)
     in->y[0] = *x;
     if (x->rank == RANK_UNKNOWN)
         return OK;
+    TRY(known_at_most(in, 1, 2 * MAX_RANK));
+    TRY(known_at_most(in, 3, MAX_RANK));
     TRY(read_pads(in, x->rank, begin, end, &known));
     for (int d = 0; d < x->rank; d++) {
         if (!known) {
@@ -261,6 +263,7 @@ static enum status center_infer(struct infer *in)
     in->y[0] = *x;
     if (x->rank == RANK_UNKNOWN)
         return OK;
+    TRY(known_at_most(in, 1, MAX_RANK));
     const int n = known_list(in, 1, MAX_RANK, want);
     const int count = at->axes.n ? at->axes.n : x->rank;
     if (n >= 0 && n != count)

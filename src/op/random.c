@@ -234,6 +234,8 @@ RANDOM(multinomial, 1, DTM_FLOATS, DTM_INDEX, multinomial_rows, multinomial_infe
 
 static enum status dropout_infer(struct infer *in)
 {
+    TRY(known_one(in, 1));
+    TRY(known_one(in, 2));
     TRY(infer_same_as_first(in));
     if (in->ny > 1) {
         in->y[1] = *in->x[0];

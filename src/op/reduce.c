@@ -62,6 +62,7 @@ static enum status reduce_infer(struct infer *in)
     *y = type_unknown(x->dtype);
     if (x->rank == RANK_UNKNOWN)
         return OK;
+    TRY(known_at_most(in, 1, MAX_RANK));
     TRY(folded_axes(in, x->rank, &mask, &known));
     if (!known) {
         if (!at->keepdims)

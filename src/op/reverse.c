@@ -10,6 +10,7 @@ static enum status reverse_infer(struct infer *in)
     int64_t axes[MAX_RANK];
     int n, d;
 
+    TRY(known_at_most(in, 1, MAX_RANK));
     if (in->x[0]->rank >= 0 && known_ints(in, 1, MAX_RANK, axes, &n))
         for (int i = 0; i < n; i++)
             TRY(infer_axis(in, axes[i], in->x[0]->rank, &d));

@@ -32,6 +32,9 @@ static enum status where_infer(struct infer *in)
 {
     struct type ab;
 
+    if (in->x[1]->dtype != in->x[2]->dtype && in->x[1]->dtype && in->x[2]->dtype)
+        return infer_error(in, DIAG_dtype, 2, "is %s, expected %s as input 1",
+                           dtype_name(in->x[2]->dtype), dtype_name(in->x[1]->dtype));
     TRY(infer_broadcast(in, in->x[1], in->x[2], &ab));
     TRY(infer_broadcast(in, in->x[0], &ab, &in->y[0]));
     in->y[0].dtype = in->x[1]->dtype;

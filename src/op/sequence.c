@@ -42,8 +42,9 @@ static void make_sequence(struct eval *e, int64_t n, enum dtype dt)
 /* Position operand j counts from the end when negative; `last` is the greatest allowed. */
 static enum status position(struct eval *e, int j, int64_t n, int64_t last, int64_t *out)
 {
+    if (tensor_elements(e->x[j]) != 1)
+        return eval_error(e, DIAG_shape, j, "has more or less than one element");
     const int64_t p = tensor_get_i64(e->x[j], 0);
-
     *out = p < 0 ? p + n : p;
     if (*out < 0 || *out > last)
         return eval_error(e, DIAG_index, j, "is %" PRId64 ", the sequence has %" PRId64 " elements",

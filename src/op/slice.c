@@ -190,6 +190,8 @@ static enum status slice_infer(struct infer *in)
         return OK;
     if (at->shrink_mask >> x->rank)
         return infer_error(in, DIAG_attr, -1, "shrink_mask names an axis beyond rank %d", x->rank);
+    for (int j = 1; j < in->nx; j++)
+        TRY(known_at_most(in, j, MAX_RANK));
     TRY(read_cuts(in, x->rank, cut, &known));
     for (int d = 0; d < x->rank; d++) {
         if (!known)

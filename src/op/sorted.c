@@ -25,8 +25,7 @@ static enum status topk_infer(struct infer *in)
     in->y[1].dtype = (enum dtype)at->out_dtype;
     if (x->rank == RANK_UNKNOWN)
         return OK;
-    if (known_count(in, 1) >= 0 && known_count(in, 1) != 1)
-        return infer_error(in, DIAG_shape, 1, "has more or less than one element");
+    TRY(known_one(in, 1));
     TRY(infer_axis(in, at->axis, x->rank, &axis));
     known_list(in, 1, 1, &k);
     int64_t v;

@@ -173,6 +173,8 @@ static enum status batch_operands(struct infer *in, int64_t *block, int64_t *pad
     int n;
 
     *m = -1;
+    TRY(known_at_most(in, 1, MAX_RANK));
+    TRY(known_at_most(in, 2, 2 * MAX_RANK));
     if (!known_ints(in, 1, MAX_RANK, block, m) || !known_ints(in, 2, 2 * MAX_RANK, pads, &n)) {
         *m = -1;
         return OK;

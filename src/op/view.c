@@ -244,6 +244,7 @@ static enum status squeeze_infer(struct infer *in)
     in->y[0] = type_unknown(x->dtype);
     if (x->rank == RANK_UNKNOWN)
         return OK;
+    TRY(known_at_most(in, 1, MAX_RANK));
     if (in->nx > 1 && in->x[1]) {
         if (!known_ints(in, 1, MAX_RANK, axes, &n))
             return OK;
@@ -277,6 +278,7 @@ static enum status unsqueeze_infer(struct infer *in)
     int n;
 
     in->y[0] = type_unknown(x->dtype);
+    TRY(known_at_most(in, 1, MAX_RANK));
     if (x->rank == RANK_UNKNOWN || count < 0)
         return OK;
     if (x->rank + count > MAX_RANK)
