@@ -1,4 +1,5 @@
 /* grid.c - sampling images at given points: grid_sample, affine_grid; col2im. */
+#include "op/known.h"
 #include "op/nn.h"
 
 #include <math.h>
@@ -260,6 +261,8 @@ static enum status infer_col2im(struct infer *in)
         return infer_error(in, DIAG_shape, 0, "rank is %d, expected 3", x->rank);
     for (int d = 0; d < MAX_RANK; d++)
         dim[d] = DIM_UNKNOWN;
+    TRY(known_at_most(in, 1, MAX_RANK - 2));
+    TRY(known_at_most(in, 2, MAX_RANK - 2));
     const bool known_image = infer_ints(in, 1, image, MAX_RANK - 2, &n);
     const struct type *list = in->x[1];
     if (!known_image && list->rank == 1 && dim_is_const(list->dim[0]) &&

@@ -313,10 +313,33 @@ static enum status eval_batch_mat_mul(struct eval *e)
     return OK;
 }
 
+/* Rows of A (last 1) or columns of B (last 0). */
+static int64_t edge_of(const struct tensor *t, int last)
+{
+    return t->rank < 2 ? 1 : t->dim[t->rank - 1 - last];
+}
+
+/* A zero point for all, for each row (column), or for each of them in each batch. */
+static enum status check_zero(struct eval *e, int j)
+{
+    const struct tensor *z = eval_in(e, j);
+    const int64_t n = z ? tensor_elements(z) : 0, all = tensor_elements(&e->y[0]);
+    const int64_t m = edge_of(e->x[0], 1), columns = edge_of(e->x[1], 0);
+    const int64_t rows = j == 2 ? m : columns;
+
+    if (n <= 1 || n == rows || (all > 0 && n == all / (m * columns) * rows))
+        return OK;
+    return eval_error(e, DIAG_shape, j, "has %lld elements, expected 1 or %lld", (long long)n,
+                      (long long)rows);
+}
+
 static enum status eval_mat_mul_integer(struct eval *e)
 {
     struct matmul m = { .alpha = 1 };
     const struct tensor *a_zero = eval_in(e, 2), *b_zero = eval_in(e, 3);
+
+    TRY(check_zero(e, 2));
+    TRY(check_zero(e, 3));
     double *za = eval_doubles(e, a_zero), *zb = eval_doubles(e, b_zero);
 
     m.a.zero = za;

@@ -177,6 +177,8 @@ static void pad_run(struct eval *e, const int64_t *begin, int64_t mode, const vo
     int64_t rows = 1, total = 0;
     int64_t *table;
 
+    if (tensor_elements(y) == 0)
+        return;
     j.elem = elem_bytes(y->dtype);
     for (int d = 0; d < y->rank; d++)
         total += y->dim[d];
@@ -196,8 +198,7 @@ static void pad_run(struct eval *e, const int64_t *begin, int64_t mode, const vo
         if (d + 1 < y->rank)
             rows *= y->dim[d];
     }
-    if (tensor_elements(y) > 0)
-        parallel_for(rows, 1 + ELEM_GRAIN / j.ydim[y->rank - 1], pad_range, &j);
+    parallel_for(rows, 1 + ELEM_GRAIN / j.ydim[y->rank - 1], pad_range, &j);
     pool_free(e->pool, table);
 }
 

@@ -1,4 +1,5 @@
 /* signal.c - windows, Fourier transforms, mel filters. */
+#include "op/known.h"
 #include "op/nn.h"
 
 #include <math.h>
@@ -171,6 +172,8 @@ static enum status infer_dft(struct infer *in)
     int axis;
 
     in->y[0] = type_unknown(x->dtype);
+    TRY(known_one(in, DFT_LENGTH));
+    TRY(known_one(in, DFT_AXIS));
     if (x->rank == RANK_UNKNOWN)
         return OK;
     if (x->rank < 2)
@@ -186,9 +189,9 @@ static enum status infer_dft(struct infer *in)
     if (a->inverse && a->onesided && n != DIM_UNKNOWN)
         n = infer_dim_op(in, '*', infer_shift(in, n, -1), 2);
     if (in->nx > DFT_LENGTH && in->x[DFT_LENGTH])
-        n = known_scalar_of(in, DFT_LENGTH, &length) ? length : DIM_UNKNOWN;
-    if (n != DIM_UNKNOWN && !dim_is_symbol(n) && n < 1)
-        return infer_error(in, DIAG_value, DFT_LENGTH, "the length is %lld", (long long)n);
+        n = known_scalar_of(in, DFT_LENGTH, &length) ? known_int(length) : DIM_UNKNOWN;
+    if (known_number(n, &length) && length < 1)
+        return infer_error(in, DIAG_value, DFT_LENGTH, "the length is %lld", (long long)length);
     if (a->onesided && !a->inverse && n != DIM_UNKNOWN)
         n = infer_shift(in, infer_dim_op(in, '/', n, 2), 1);
     const bool same = !a->onesided && !(in->nx > DFT_LENGTH && in->x[DFT_LENGTH]);
@@ -259,11 +262,15 @@ static enum status stft_frame(struct infer *in, dim_t *length)
     int64_t v;
 
     *length = in->x[STFT_SIGNAL]->rank == 3 ? in->x[STFT_SIGNAL]->dim[1] : DIM_UNKNOWN;
+    if (w && w->rank != RANK_UNKNOWN && w->rank != 1)
+        return infer_error(in, DIAG_shape, STFT_WINDOW, "rank is %d, expected 1", w->rank);
     if (w)
         *length = w->rank == 1 ? w->dim[0] : DIM_UNKNOWN;
     if (in->nx > STFT_LENGTH && in->x[STFT_LENGTH]) {
         if (!known_scalar_of(in, STFT_LENGTH, &v))
             *length = DIM_UNKNOWN;
+        else if (v < 1)
+            return infer_error(in, DIAG_value, STFT_LENGTH, "the value is %lld", (long long)v);
         else if (w && dim_is_const(*length) && v != *length)
             return infer_error(in, DIAG_value, STFT_LENGTH, "frame_length is %lld, the window %lld",
                                (long long)v, (long long)*length);
@@ -282,6 +289,8 @@ static enum status infer_stft(struct infer *in)
 
     if (x->rank != RANK_UNKNOWN && x->rank != 3)
         return infer_error(in, DIAG_shape, 0, "rank is %d, expected 3", x->rank);
+    TRY(known_one(in, STFT_STEP));
+    TRY(known_one(in, STFT_LENGTH));
     TRY(stft_frame(in, &length));
     const bool stepped = known_scalar_of(in, STFT_STEP, &step);
     if (stepped && step < 1)
@@ -338,6 +347,8 @@ static enum status infer_mel(struct infer *in)
     dim_t dim[] = { DIM_UNKNOWN, DIM_UNKNOWN };
     int64_t v;
 
+    for (int j = 0; j < in->nx; j++)
+        TRY(known_one(in, j));
     for (int j = 0; j < 3; j++)
         if (known_scalar_of(in, j, &v) && v < 1)
             return infer_error(in, DIAG_value, j, "the value is %lld", (long long)v);
