@@ -9,6 +9,7 @@ asks for: one operator code per version, both code fields, constants at multiple
 """
 import json
 import os
+import shutil
 
 import numpy as np
 import judge
@@ -229,10 +230,110 @@ def again(name, path):
     return None
 
 
+def control_model(kind):
+    """IF or WHILE with their subgraphs, packed by LiteRT's own schema classes."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+    floats, bools, ints = schema.TensorType.FLOAT32, schema.TensorType.BOOL, schema.TensorType.INT32
+
+    def tensor(name, shape, dtype, buffer=0):
+        t = schema.TensorT()
+        t.name, t.shape, t.type, t.buffer, t.hasRank = name, shape, dtype, buffer, True
+        return t
+
+    def operator(code, inputs, outputs, kind=0, options=None):
+        o = schema.OperatorT()
+        o.opcodeIndex, o.inputs, o.outputs, o.builtinOptionsType, o.builtinOptions = code, inputs, outputs, kind, options
+        return o
+
+    def graph(tensors, inputs, outputs, operators):
+        g = schema.SubGraphT()
+        g.name, g.tensors, g.inputs, g.outputs, g.operators = 'g', tensors, inputs, outputs, operators
+        return g
+    pair = [tensor('a', [3], floats), tensor('b', [3], floats)]
+    if kind == 'if':
+        options = schema.IfOptionsT()
+        options.thenSubgraphIndex, options.elseSubgraphIndex = 1, 2
+        codes, constants = [118, 28, 59], []
+        graphs = [graph([tensor('c', [], bools), tensor('x', [3], floats), tensor('y', [3], floats)], [0, 1], [2],
+                        [operator(0, [0, 1], [2], 92, options)]),
+                  graph(pair, [0], [1], [operator(1, [0], [1])]),
+                  graph(pair, [0], [1], [operator(2, [0], [1], 42, schema.NegOptionsT())])]
+    else:
+        options = schema.WhileOptionsT()
+        options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
+        codes, constants = [119, 58, 0], [np.int32(3), np.int32(1)]
+        i, x = tensor('i', [], ints), tensor('x', [3], floats)
+        graphs = [graph([i, x, tensor('n', [], ints), tensor('y', [3], floats)], [0, 1], [3],
+                        [operator(0, [0, 1], [2, 3], 93, options)]),
+                  graph([i, x, tensor('k', [], ints, 1), tensor('c', [], bools)], [0, 1], [3],
+                        [operator(1, [0, 2], [3], 41, schema.LessOptionsT())]),
+                  graph([i, x, tensor('one', [], ints, 2), tensor('j', [], ints), tensor('y', [3], floats)], [0, 1], [3, 4],
+                        [operator(2, [0, 2], [3], 11, schema.AddOptionsT()),
+                         operator(2, [1, 1], [4], 11, schema.AddOptionsT())])]
+    model = schema.ModelT()
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, graphs, [], [schema.BufferT()]
+    for c in codes:
+        code = schema.OperatorCodeT()
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = c, c, 1
+        model.operatorCodes.append(code)
+    for c in constants:
+        b = schema.BufferT()
+        b.data = np.frombuffer(c.tobytes(), np.uint8)
+        model.buffers.append(b)
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), file_identifier=b'TFL3')
+    return bytes(builder.Output())
+
+
+def control(kind):
+    path = os.path.join(OUT, f'{kind}.tflite')
+    open(path, 'wb').write(control_model(kind))
+    x = np.array([1, -2, 3], np.float32)
+    for first in ([np.array(True), np.array(False)] if kind == 'if' else [np.array(0, np.int32)]):
+        net = interpreter(path, True)
+        net.allocate_tensors()
+        for d, v in zip(net.get_input_details(), (first, x)):
+            net.set_tensor(d['index'], v)
+        net.invoke()
+        want = net.get_tensor(net.get_output_details()[0]['index'])
+        why = same_as_ours(path, [first, x], [want])
+        if why:
+            return why
+    return None
+
+
+def same_as_ours(path, inputs, wants):
+    """Run ref on these inputs; None, or the difference."""
+    folder = os.path.join(OUT, 'run')
+    words = ['run', path, '--engine', 'ref', '--out', folder]
+    for k, x in enumerate(inputs):
+        np.save(os.path.join(OUT, f'in{k}.npy'), x)
+        words += ['--input', f'{k}={OUT}/in{k}.npy']
+    shutil.rmtree(folder, ignore_errors=True)
+    status, _, err = slipway(*words)
+    if status:
+        return err[-300:]
+    got = [np.load(os.path.join(folder, 'Result_0', f)) for f in os.listdir(os.path.join(folder, 'Result_0'))]
+    for want in wants:
+        if not any(g.shape == want.shape and np.allclose(g, want, rtol=1e-3, atol=1e-4) for g in got):
+            return 'the numbers differ'
+    return None
+
+
+def golden_tflite(name):
+    folder = os.path.join(MODELS, 'golden', f'{name}.tflite')
+    read = lambda kind: [np.load(os.path.join(folder, f)) for f in sorted(os.listdir(folder)) if f.startswith(kind)]
+    return same_as_ours(os.path.join(MODELS, 'tflite', f'{name}.tflite'), read('input'), read('output'))
+
+
 # LiteRT itself breaks on the first (its own file), and the second has a custom operator it lacks.
 NOT_RUN = {'keyword_svdf_int8', 'selfie_segmentation'}
 
 if __name__ == '__main__':
     cases = [(f'tflite/{n}', lambda n=n, p=p: from_onnx(n, p)) for n, p in onnx_files()]
     cases += [(f'again/{n}', lambda n=n, p=p: again(n, p)) for n, p in tflite_files() if n not in NOT_RUN]
+    cases += [(f'control/{k}', lambda k=k: control(k)) for k in ('if', 'while')]
+    cases += [(f'golden/{n}', lambda n=n: golden_tflite(n))
+              for n in ('dtln_model_1', 'mobilenet_v1_0.25_224_float', 'resnet8_cifar10_float')]
     judge.each(cases)

@@ -32,7 +32,7 @@ enum status rd_if(struct rd *r, const struct rop *o)
     graph_node(r->g, n)->name = o->name;
     graph_node(r->g, n)->source_op = o->spell;
     for (int i = 0; i < 2; i++) {
-        const region_id region = graph_node(r->g, n)->regions[i];
+        const region_id region = graph_add_region(r->g, n, NULL);
         TRY(branch(r, o, region, fb_i32(o->options, i, 0), in + 1));
     }
     TRY(graph_infer_node(r->g, n));
@@ -56,7 +56,7 @@ enum status rd_while(struct rd *r, const struct rop *o)
     const node_id n = graph_add_node(r->g, r->region, OP_loop, in, 2 + n_state, n_state, NULL);
     graph_node(r->g, n)->name = o->name;
     graph_node(r->g, n)->source_op = o->spell;
-    r->region = graph_node(r->g, n)->regions[0];
+    r->region = graph_add_region(r->g, n, NULL);
     graph_add_input(r->g, r->region, type_make(DT_i64, 0, NULL), NULL);
     graph_add_input(r->g, r->region, type_make(DT_bool, 0, NULL), NULL);
     for (int j = 0; j < n_state; j++) {
