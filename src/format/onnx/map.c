@@ -14,8 +14,10 @@ static const struct onnx_row same_rows[] = {
     { 0 },
 };
 
-static const struct onnx_row *const row_lists[] = { onnx_rows_old, onnx_rows_quant, onnx_rows_misc,
-                                                    onnx_rows_msft, same_rows };
+static const struct onnx_row *const row_lists[] = {
+    onnx_rows_old,       onnx_rows_quant,  onnx_rows_misc, onnx_rows_msft,
+    onnx_rows_attention, onnx_rows_blocks, same_rows
+};
 
 static int64_t domain_version(const struct onnx_reader *r, const char *domain)
 {
@@ -199,6 +201,13 @@ void onnx_set_int(struct onnx_call *c, const char *name, int64_t v)
     struct onnx_attr *a = make(c, name);
     a->type = AT_INT;
     a->i = v;
+}
+
+void onnx_set_float(struct onnx_call *c, const char *name, float v)
+{
+    struct onnx_attr *a = make(c, name);
+    a->type = AT_FLOAT;
+    a->f = v;
 }
 
 void onnx_set_str(struct onnx_call *c, const char *name, const char *v)

@@ -20,8 +20,9 @@ struct onnx_row {
     const char *op;   /* name of our op; NULL: an expansion */
     onnx_handler *read;
 };
-extern const struct onnx_row onnx_rows_old[], onnx_rows_quant[], onnx_rows_msft[],
-    onnx_rows_misc[]; /* each ends with name == NULL */
+/* each ends with name == NULL */
+extern const struct onnx_row onnx_rows_old[], onnx_rows_quant[], onnx_rows_misc[], onnx_rows_msft[],
+    onnx_rows_attention[], onnx_rows_blocks[];
 
 struct onnx_call {
     struct onnx_reader *r;
@@ -53,6 +54,7 @@ bool onnx_attr_ints(struct onnx_call *c, const char *name, struct ints *out); /*
 void onnx_drop(struct onnx_call *c, const char *name);
 void onnx_rename(struct onnx_call *c, const char *from, const char *to);
 void onnx_set_int(struct onnx_call *c, const char *name, int64_t v);
+void onnx_set_float(struct onnx_call *c, const char *name, float v);
 void onnx_set_str(struct onnx_call *c, const char *name, const char *v);
 void onnx_set_in(struct onnx_call *c, int j, value_id v); /* j <= n_in + 7 */
 /* A list or number attribute becomes operand j (1-D i64; scalar f32 of operand 0's type). */

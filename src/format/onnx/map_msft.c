@@ -104,11 +104,27 @@ static value_id swap_last(struct onnx_call *c, value_id x)
     return onnx_emit(c, "transpose", &x, 1, SETS({ "perm", .v = { perm, rank } }));
 }
 
+/* [rows, batch..., columns] -> [batch..., rows, columns] */
+static value_id batch_first(struct onnx_call *c, value_id x)
+{
+    int64_t perm[MAX_RANK];
+    const int rank = onnx_rank(c, x);
+    if (rank < 3) {
+        onnx_fail(c, DIAG_dynamic, -1, "the rank must be known, and at least 3, to move the batch");
+        return ABSENT;
+    }
+    for (int d = 0; d < rank; d++)
+        perm[d] = d < rank - 2 ? d + 1 : d == rank - 2 ? 0 : d;
+    return onnx_emit(c, "transpose", &x, 1, SETS({ "perm", .v = { perm, rank } }));
+}
+
 static enum status fused_mat_mul(struct onnx_call *c)
 {
     value_id a = onnx_in(c, 0), b = onnx_in(c, 1);
-    if (onnx_attr_int(c, "transBatchA", 0) || onnx_attr_int(c, "transBatchB", 0))
-        return onnx_fail(c, DIAG_unsupported, -1, "transposed batches");
+    if (onnx_attr_int(c, "transBatchA", 0))
+        a = batch_first(c, a);
+    if (onnx_attr_int(c, "transBatchB", 0))
+        b = batch_first(c, b);
     if (onnx_attr_int(c, "transA", 0))
         a = swap_last(c, a);
     if (onnx_attr_int(c, "transB", 0))
@@ -212,24 +228,40 @@ static enum status embed_layer_norm(struct onnx_call *c)
     return c->st;
 }
 
+/* Operand 1 is the axis, a scalar. */
+static enum status expand_dims(struct onnx_call *c)
+{
+    const int64_t one = 1;
+    const value_id at = onnx_in(c, 1);
+    const value_id axis = onnx_emit(c, "cast", &at, 1, SETS({ "to", .i = DT_i64 }));
+    onnx_out(c, 0,
+             onnx_binary(c, "unsqueeze", onnx_in(c, 0),
+                         onnx_binary(c, "reshape", axis, onnx_const_ints(c, &one, 1))));
+    return c->st;
+}
+
 /* clang-format off */
 const struct onnx_row onnx_rows_msft[] = {
     { "BiasGelu", MS, 1, 0, "gelu", gelu },
     { "DequantizeLinear", MS, 1, 0, "dequantize_linear", NULL },
     { "DynamicQuantizeMatMul", MS, 1, 0, "mat_mul_integer", dynamic_quantize_mat_mul },
     { "EmbedLayerNormalization", MS, 1, 0, "layer_normalization", embed_layer_norm },
+    { "ExpandDims", MS, 1, 0, "unsqueeze", expand_dims },
     { "FastGelu", MS, 1, 0, "gelu", fast_gelu },
     { "FusedConv", MS, 1, 0, "conv", fused },
     { "FusedGemm", MS, 1, 0, "gemm", fused },
     { "FusedMatMul", MS, 1, 0, "mat_mul", fused_mat_mul },
     { "Gelu", MS, 1, 0, "gelu", gelu },
     { "MatMulIntegerToFloat", MS, 1, 0, "mat_mul_integer", mat_mul_integer_to_float },
+    { "Pad", MS, 1, 0, "pad", NULL },
     { "QuantizeLinear", MS, 1, 0, "quantize_linear", NULL },
     { "QuickGelu", MS, 1, 0, "swish", quick_gelu },
     { "SimplifiedLayerNormalization", MS, 1, 0, "rms_normalization", NULL },
     { "SimplifiedLayerNormalization", "", 1, 0, "rms_normalization", NULL },
     { "SkipLayerNormalization", MS, 1, 0, "layer_normalization", skip_layer_norm },
     { "SkipSimplifiedLayerNormalization", MS, 1, 0, "rms_normalization", skip_layer_norm },
+    { "TransposeMatMul", MS, 1, 0, "mat_mul", fused_mat_mul },
+    { "Trilu", MS, 1, 0, "trilu", NULL },
     { 0 },
 };
 /* clang-format on */
