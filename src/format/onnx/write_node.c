@@ -67,7 +67,7 @@ void put_set_str(struct onnx_put *p, const char *name, const char *v)
 
 void put_set_ints(struct onnx_put *p, const char *name, const int64_t *v, int n)
 {
-    const int64_t *copy = arena_dup(p->w->arena, v, (size_t)n * sizeof *v + 1);
+    const int64_t *copy = arena_dup(p->w->arena, v, (size_t)n * sizeof *v);
     make(p, name, AT_INTS)->ints = (struct ints){ copy, n };
 }
 
@@ -158,8 +158,8 @@ void put_emit(struct onnx_writer *w, const char *op, const char *domain, const c
     struct onnx_put p = {
         .w = w, .op = op, .domain = domain, .label = label, .n_in = n_in, .n_out = n_out
     };
-    p.in = arena_dup(w->arena, in, (size_t)n_in * sizeof *in + 1);
-    p.out = arena_dup(w->arena, out, (size_t)n_out * sizeof *out + 1);
+    p.in = arena_dup(w->arena, in, (size_t)n_in * sizeof *in);
+    p.out = arena_dup(w->arena, out, (size_t)n_out * sizeof *out);
     for (int i = 0; i < n_attrs && i < PUT_MAX_ATTRS; i++)
         p.attr[p.n_attr++] = attrs[i];
     emit(w, &p, raw);
@@ -200,7 +200,7 @@ static const char *add_extra(struct onnx_put *p, enum dtype dt, int rank, const 
         put_fail(p, DIAG_internal, "a constant is too large");
         return "";
     }
-    t.data = arena_dup(w->arena, data, t.bytes + 1);
+    t.data = arena_dup(w->arena, data, t.bytes);
     w->extra =
         arena_grow(w->arena, w->extra, w->n_extra, w->n_extra + 1, &w->cap_extra, sizeof *w->extra);
     const char *name = put_temp(w, "const");
