@@ -94,6 +94,17 @@ CASES = {
     'rotary-4d-interleaved': ('RotaryEmbedding', [f32(2, 3, 5, 8), np.arange(10).reshape(2, 5), f32(12, 4), f32(12, 4)], {'interleaved': 1}, T.FLOAT),
     'rotary-partial': ('RotaryEmbedding', [f32(2, 5, 16), np.arange(10).reshape(2, 5), f32(12, 2), f32(12, 2)],
                        {'num_heads': 2, 'rotary_embedding_dim': 4}, T.FLOAT),
+    'gqa': ('GroupQueryAttention', [f32(2, 5, 32), f32(2, 5, 16), f32(2, 5, 16), None, None, i32(4, 4), np.int32(5)],
+            {'num_heads': 4, 'kv_num_heads': 2}, T.FLOAT),
+    'gqa-rotary-packed': ('GroupQueryAttention', [f32(1, 5, 4 * 16 + 2 * 32), None, None, None, None, i32(4), np.int32(5), f32(12, 8), f32(12, 8)],
+                          {'num_heads': 4, 'kv_num_heads': 2, 'do_rotary': 1}, T.FLOAT),
+    'gqa-past': ('GroupQueryAttention', [f32(2, 1, 32), f32(2, 1, 16), f32(2, 1, 16), f32(2, 2, 4, 8), f32(2, 2, 4, 8), i32(4, 4), np.int32(5)],
+                 {'num_heads': 4, 'kv_num_heads': 2, 'scale': 0.4}, T.FLOAT),
+    'gqa-past-rotary': ('GroupQueryAttention', [f32(2, 1, 64), f32(2, 1, 32), f32(2, 1, 32), f32(2, 2, 4, 16), f32(2, 2, 4, 16), i32(4, 4),
+                                                np.int32(5), f32(12, 8), f32(12, 8)],
+                        {'num_heads': 4, 'kv_num_heads': 2, 'do_rotary': 1, 'rotary_interleaved': 1}, T.FLOAT),
+    'gqa-uneven-window': ('GroupQueryAttention', [f32(2, 1, 32), f32(2, 1, 16), f32(2, 1, 16), f32(2, 2, 6, 8), f32(2, 2, 6, 8), i32(4, 2), np.int32(5)],
+                          {'num_heads': 4, 'kv_num_heads': 2, 'local_window_size': 3, 'softcap': 5.0}, T.FLOAT),
     'matmul-4-bits': ('MatMulNBits', [f32(2, 3, 64), u8(6, 2, 16), f32(12) * s(0.1)], {'K': 64, 'N': 6, 'bits': 4, 'block_size': 32}, T.FLOAT),
     'matmul-4-bits-zeros': ('MatMulNBits', [f32(3, 96), u8(6, 3, 16), f32(18) * s(0.1), u8(12), None, f32(6)],
                             {'K': 96, 'N': 6, 'bits': 4, 'block_size': 32}, T.FLOAT),
@@ -199,6 +210,8 @@ def one(name):
     steps = steps[0] if steps else 0
     path, feed, results = build(name, op, operands, attributes, elem)
     want = onnxruntime.InferenceSession(path).run(None, feed)
+    if 'uneven' in name:
+        want = want[:1]  # what a cache holds behind a sample's end is nobody's
     status, _, said = slipway('run', path, '--inputs', f'{OUT}/{name}_in', '--out', f'{OUT}/{name}_out', '--engine', 'ref', '--native-outputs')
     if status:
         return f'run ended with {status}: {said[:300]}'

@@ -17,6 +17,8 @@ struct attend {
     value_id mask;    /* int32, as the operators of com.microsoft take it */
     double scale;     /* 0: 1 / sqrt(size) */
     double filter;    /* score of what is masked */
+    double softcap;   /* 0: none */
+    value_id counts;  /* true where a key counts, for each score; ABSENT: all do */
     bool causal;
 };
 
@@ -154,8 +156,14 @@ static value_id attend(struct onnx_call *c, const struct attend *a)
         scale = 1 / sqrt((double)t->dim[3]);
     value_id s = onnx_binary(c, "mat_mul", a->q, transpose(c, a->k, perm, 4));
     s = onnx_binary(c, "mul", s, onnx_const_like(c, scale, a->q));
+    if (a->softcap > 0) {
+        const value_id cap = onnx_const_like(c, a->softcap, a->q);
+        s = onnx_binary(c, "mul", onnx_unary(c, "tanh", onnx_binary(c, "div", s, cap)), cap);
+    }
     if (has_value(a->bias))
         s = onnx_binary(c, "add", s, a->bias);
+    if (has_value(a->counts))
+        s = add_where_not(c, s, a->counts, lowest(c, s));
     if (has_value(a->mask))
         s = add_where_not(c, s, counts(c, a), a->filter);
     if (a->causal)
@@ -188,6 +196,7 @@ static struct attend attend_of(struct onnx_call *c)
                             .v = ABSENT,
                             .bias = ABSENT,
                             .mask = ABSENT,
+                            .counts = ABSENT,
                             .scale = onnx_attr_float(c, "scale", 0),
                             .filter = onnx_attr_float(c, "mask_filter_value", -10000),
                             .causal = onnx_attr_int(c, "unidirectional", 0) != 0 };
@@ -367,9 +376,164 @@ static enum status rotary_embedding(struct onnx_call *c)
     return c->st;
 }
 
+/* -- GroupQueryAttention --------------------------------------------------------------------------- */
+struct group {
+    int64_t heads, kv_heads;
+    value_id start; /* [batch]: where the new keys go */
+    value_id at;    /* [batch, length]: positions of the queries */
+    value_id total; /* length with what is past */
+};
+
+static value_id number(struct onnx_call *c, value_id x)
+{
+    return reshape_to(c, to_i64(c, x), NULL, 0);
+}
+
+/* query key value, or all in one. */
+static void take_groups(struct onnx_call *c, struct attend *a, struct group *g)
+{
+    value_id part[3] = { onnx_in(c, 0), onnx_in(c, 1), onnx_in(c, 2) };
+    const struct type *t = onnx_type(c, part[0]);
+    const int64_t all = g->heads + 2 * g->kv_heads;
+    if (!has_value(part[1])) {
+        if (t->rank != 3 || !dim_is_const(t->dim[2]) || t->dim[2] % all) {
+            onnx_fail(c, DIAG_shape, 0, "the last dim must be known, and of whole heads");
+            return;
+        }
+        const int64_t size = t->dim[2] / all, kv = g->kv_heads * size;
+        const struct ints sizes = { (const int64_t[]){ g->heads * size, kv, kv }, 3 };
+        three_parts(c, onnx_in(c, 0), &sizes, part);
+    }
+    a->q = split_heads(c, part[0], g->heads);
+    a->k = split_heads(c, part[1], g->kv_heads);
+    a->v = split_heads(c, part[2], g->kv_heads);
+}
+
+/* New keys start where those that count end; a sequence without a past starts at 0. */
+static void place_groups(struct onnx_call *c, const struct attend *a, struct group *g)
+{
+    const int64_t flat = -1, one = 1;
+    const value_id length = dim_of(c, a->q, 2), last = to_i64(c, onnx_in(c, 5));
+    const value_id ends =
+        onnx_binary(c, "add", reshape_to(c, last, &flat, 1), onnx_const_like(c, 1, length));
+    value_id start = onnx_binary(c, "sub", ends, length);
+    start = onnx_binary(c, "max", start, onnx_const_like(c, 0, length));
+    if (!has_value(onnx_in(c, 3)))
+        start = onnx_binary(c, "mul", start, onnx_const_like(c, 0, length));
+    g->start = start;
+    g->at = onnx_binary(c, "add", unsqueeze(c, start, &one, 1), count_to(c, length, false));
+    g->total = number(c, onnx_in(c, 6));
+}
+
+static value_id rotate(struct onnx_call *c, value_id x, const struct group *g)
+{
+    const value_id ids = has_value(onnx_in(c, 9)) ? onnx_in(c, 9) : g->at;
+    const value_id in[] = { x, onnx_in(c, 7), onnx_in(c, 8), ids };
+    return onnx_emit(c, "rotary_embedding", in, 4,
+                     SETS({ "interleaved", .i = onnx_attr_int(c, "rotary_interleaved", 0) }));
+}
+
+/* The past with room for the new, and the new written where each sample's ends. */
+static value_id cached(struct onnx_call *c, value_id past, value_id x, const struct group *g)
+{
+    const int64_t zero = 0;
+    if (!has_value(past))
+        return x;
+    value_id room = onnx_binary(c, "sub", g->total, dim_of(c, past, 2));
+    room = onnx_binary(c, "max", room, onnx_const_like(c, 0, room));
+    const value_id dims[] = { unsqueeze(c, dim_of(c, x, 0), &zero, 1),
+                              unsqueeze(c, dim_of(c, x, 1), &zero, 1), unsqueeze(c, room, &zero, 1),
+                              unsqueeze(c, dim_of(c, x, 3), &zero, 1) };
+    const value_id shape = onnx_emit(c, "concat", dims, 4, SETS({ "axis", .i = 0 }));
+    const value_id empty = onnx_binary(c, "expand", onnx_const_like(c, 0, x), shape);
+    const value_id in[] = { join(c, past, empty, 2), x, g->start };
+    return onnx_emit(c, "tensor_scatter", in, 3, SETS({ "axis", .i = 2 }));
+}
+
+/* Each head of keys or values serves several of queries. */
+static value_id repeated(struct onnx_call *c, value_id x, const struct group *g)
+{
+    const int64_t two = 2, times = g->heads / g->kv_heads;
+    const int64_t wide[] = { 1, 1, times, 1, 1 };
+    const struct type *t = onnx_type(c, x);
+    if (times == 1)
+        return x;
+    if (t->rank != 4 || !dim_is_const(t->dim[3])) {
+        onnx_fail(c, DIAG_dynamic, -1, "the size of a head must be known");
+        return ABSENT;
+    }
+    const int64_t dims[] = { 0, g->heads, -1, t->dim[3] };
+    const value_id y =
+        onnx_binary(c, "expand", unsqueeze(c, x, &two, 1), onnx_const_ints(c, wide, 5));
+    return reshape_to(c, y, dims, 4);
+}
+
+/* [batch, 1, length, keys]: a key counts up to its query's position, and so many back. */
+static value_id in_reach(struct onnx_call *c, const struct attend *a, const struct group *g)
+{
+    static const int64_t axes[] = { 1, 3 };
+    const int64_t window = onnx_attr_int(c, "local_window_size", -1);
+    const value_id own = unsqueeze(c, g->at, axes, 2);
+    const value_id keys = count_to(c, dim_of(c, a->k, 2), false);
+    const value_id yes = onnx_binary(c, "less_or_equal", keys, own);
+    if (window < 0)
+        return yes;
+    const value_id from = onnx_binary(c, "sub", own, onnx_const_like(c, (double)window, own));
+    return onnx_binary(c, "and", yes, onnx_binary(c, "greater", keys, from));
+}
+
+static enum status refuse_groups(struct onnx_call *c)
+{
+    static const char *const off[] = { "smooth_softmax", "kv_cache_bit_width",
+                                       "sliding_window_cache", "qk_output" };
+    for (size_t i = 0; i < COUNT(off); i++)
+        if (onnx_attr_int(c, off[i], 0) > 0)
+            return onnx_fail(c, DIAG_unsupported, -1, "attribute \"%s\" is set", off[i]);
+    if (onnx_attr_int(c, "causal", 1) != 1)
+        return onnx_fail(c, DIAG_unsupported, -1, "attribute \"causal\" is not set");
+    for (int j = 11; j < c->n_in; j++)
+        if (has_value(onnx_in(c, j)))
+            return onnx_fail(c, DIAG_unsupported, j, "a sink, quantised caches or norms of heads");
+    if (onnx_wants(c, 3))
+        return onnx_fail(c, DIAG_unsupported, -1, "the scores as a result");
+    return OK;
+}
+
+/* query key? value? past_key? past_value? seqlens_k total_sequence_length cos? sin? position_ids?
+ * attention_bias? */
+static enum status group_query_attention(struct onnx_call *c)
+{
+    struct group g = { .heads = heads_of(c, "num_heads"), .kv_heads = heads_of(c, "kv_num_heads") };
+    struct attend a = { .mask = ABSENT, .counts = ABSENT, .bias = onnx_in(c, 10) };
+    a.scale = onnx_attr_float(c, "scale", 0);
+    a.softcap = onnx_attr_float(c, "softcap", 0);
+    TRY(refuse_groups(c));
+    if (c->st == OK && g.heads % g.kv_heads)
+        return onnx_fail(c, DIAG_attr, -1, "num_heads is no multiple of kv_num_heads");
+    if (has_value(a.bias) && has_value(onnx_in(c, 3)))
+        return onnx_fail(c, DIAG_unsupported, 10, "attention_bias with a past");
+    TRY(c->st);
+    take_groups(c, &a, &g);
+    place_groups(c, &a, &g);
+    if (onnx_attr_int(c, "do_rotary", 0)) {
+        a.q = rotate(c, a.q, &g);
+        a.k = rotate(c, a.k, &g);
+    }
+    a.k = cached(c, onnx_in(c, 3), a.k, &g);
+    a.v = cached(c, onnx_in(c, 4), a.v, &g);
+    onnx_out(c, 1, a.k);
+    onnx_out(c, 2, a.v);
+    a.k = repeated(c, a.k, &g);
+    a.v = repeated(c, a.v, &g);
+    a.counts = in_reach(c, &a, &g);
+    onnx_out(c, 0, attend(c, &a));
+    return c->st;
+}
+
 /* clang-format off */
 const struct onnx_row onnx_rows_attention[] = {
     { "Attention", MS, 1, 0, "softmax", attention },
+    { "GroupQueryAttention", MS, 1, 0, "softmax", group_query_attention },
     { "MultiHeadAttention", MS, 1, 0, "softmax", multi_head_attention },
     { "QAttention", MS, 1, 0, "softmax", q_attention },
     { "RotaryEmbedding", MS, 1, 0, "rotary_embedding", rotary_embedding },
