@@ -360,11 +360,15 @@ static enum status commit(struct onnx_writer *w, struct outfile *model)
     return outfile_commit_all((struct outfile *[]){ w->data, model }, 2);
 }
 
+/* Without options nothing is written: can the model be said at all? */
 static enum status write_at(struct arena *a, struct graph *g, const char *path,
                             const struct write_options *o, int opset)
 {
+    static const struct write_options nothing;
     struct onnx_writer *w = writer_new(a, g, path, opset);
     struct outfile *model;
+    if (!o)
+        return put_model(w, &nothing);
     if (o->external_data || weight_bytes(g) > EXTERNAL_OVER) {
         if (strcmp(path, "-") == 0)
             return diag_error(g->diags, DIAG_limit, file_where(w),
@@ -403,17 +407,33 @@ static bool opset_at_fault(const struct diags *ds, size_t n)
     return ds && ds->n > n && ds->v[ds->n - 1].code == DIAG_opset;
 }
 
+/* The opset that was asked for; where it cannot say the model, the refusal tells which can. */
+static enum status write_as_asked(struct graph *g, const char *path, const struct write_options *o)
+{
+    struct where at = WHERE_NONE;
+    at.file = path;
+    if (o->opset < ONNX_LEAST_OPSET || o->opset > ONNX_NEWEST_OPSET)
+        return diag_error(g->diags, DIAG_usage, at, "opset %d; %d to %d are written", o->opset,
+                          ONNX_LEAST_OPSET, ONNX_NEWEST_OPSET);
+    const size_t before = g->diags ? g->diags->n : 0;
+    const enum status st = attempt(g, path, o, o->opset);
+    if (st == OK || !opset_at_fault(g->diags, before))
+        return st;
+    const size_t n = g->diags->n;
+    int least = o->opset + 1;
+    while (least <= ONNX_NEWEST_OPSET && attempt(g, path, NULL, least) != OK)
+        least++;
+    diags_rewind(g->diags, n);
+    if (least <= ONNX_NEWEST_OPSET)
+        diag_hint(g->diags, "opset %d is the least above it that can say this model", least);
+    return st;
+}
+
 enum status onnx_write(struct graph *g, const char *path, const struct write_options *o)
 {
     TRY(check_graph(g, path));
-    if (o->opset) {
-        struct where at = WHERE_NONE;
-        at.file = path;
-        if (o->opset < ONNX_LEAST_OPSET || o->opset > ONNX_NEWEST_OPSET)
-            return diag_error(g->diags, DIAG_usage, at, "opset %d; %d to %d are written", o->opset,
-                              ONNX_LEAST_OPSET, ONNX_NEWEST_OPSET);
-        return attempt(g, path, o, o->opset);
-    }
+    if (o->opset)
+        return write_as_asked(g, path, o);
     const bool onnx = g->format && strcmp(g->format, "onnx") == 0 && g->opset;
     int opset = onnx ? g->opset : ONNX_DEFAULT_OPSET;
     opset = opset < ONNX_LEAST_OPSET ? ONNX_LEAST_OPSET : opset;

@@ -165,9 +165,19 @@ void put_emit(struct onnx_writer *w, const char *op, const char *domain, const c
     emit(w, &p, raw);
 }
 
+/* Is there such an operator at the opset (a deprecated one is not)? */
+static void check_exists(struct onnx_put *p, const char *op)
+{
+    const struct onnx_schema *s = onnx_schema_at(op, p->w->opset);
+    if (!s || s->deprecated)
+        put_fail(p, DIAG_opset, "%s needs %s, which does not exist at opset %d",
+                 op_get(p->n->op)->name, op, p->w->opset);
+}
+
 const char *put_op(struct onnx_put *p, const char *op, const char *const *in, int n_in,
                    const struct onnx_put_attr *attrs, int n_attrs)
 {
+    check_exists(p, op);
     const char *out = put_temp(p->w, p->n_out && p->out[0] ? p->out[0] : "v");
     put_emit(p->w, op, "", p->label, in, n_in, &out, 1, attrs, n_attrs, (struct slice){ 0 });
     return out;
@@ -186,6 +196,7 @@ const char *put_binary(struct onnx_put *p, const char *op, const char *a, const 
 enum status put_last(struct onnx_put *p, const char *op, const char *const *in, int n_in,
                      const struct onnx_put_attr *attrs, int n_attrs)
 {
+    check_exists(p, op);
     put_emit(p->w, op, "", p->label, in, n_in, p->out, 1, attrs, n_attrs, (struct slice){ 0 });
     return p->st;
 }
@@ -437,9 +448,10 @@ enum status put_same(struct onnx_put *p)
 {
     if (p->st != OK)
         return p->st;
-    if (!p->schema && *p->domain == '\0')
+    if ((!p->schema || p->schema->deprecated) && *p->domain == '\0')
         return put_fail(p, DIAG_opset, "%s does not exist at opset %d", p->op, p->w->opset);
-    if (take_int(p, "layout", LAYOUT_FIRST) != LAYOUT_FIRST)
+    const bool spatial = op_get(p->n->op)->traits & OP_SPATIAL; /* else it is ONNX's own layout */
+    if (spatial && take_int(p, "layout", LAYOUT_FIRST) != LAYOUT_FIRST)
         return put_fail(p, DIAG_target, "the layout is channels-last; run the layout pass first");
     const int64_t act = take_int(p, "act", ACT_NONE);
     const int64_t out_dtype = take_int(p, "out_dtype", DT_i64);

@@ -221,11 +221,39 @@ static enum status old_softmax(struct onnx_put *p)
     return put_last(p, "Transpose", &made, 1, &swap, 1);
 }
 
+/* The mask had the data's type before opset 10. */
 static enum status old_dropout(struct onnx_put *p)
 {
+    const struct onnx_put_attr to = { .name = "to", .type = AT_INT, .i = onnx_dtype_elem(DT_bool) };
+    const char *mask = p->n_out > 1 && p->w->opset < 10 ? p->out[1] : NULL;
     put_in(p, 0);
     p->n_in = 1;
     put_drop(p, "seed");
+    if (!mask)
+        return put_same(p);
+    const char *made = p->out[1] = put_temp(p->w, mask);
+    TRY(put_same(p));
+    put_emit(p->w, "Cast", "", p->label, &made, 1, &mask, 1, &to, 1, (struct slice){ 0 });
+    return p->st;
+}
+
+/* Before opset 16 half a pixel was not taken off. */
+static enum status old_roi_align(struct onnx_put *p)
+{
+    const struct roi_attrs *a = p->n->attrs;
+    if (a->coordinate_transformation_mode == 0)
+        return put_fail(p, DIAG_opset,
+                        "RoiAlign with coordinate_transformation_mode half_pixel cannot be said at "
+                        "opset %d",
+                        p->w->opset);
+    put_drop(p, "coordinate_transformation_mode");
+    put_all_in(p);
+    return put_same(p);
+}
+
+static enum status scatter(struct onnx_put *p)
+{
+    put_all_in(p);
     return put_same(p);
 }
 
@@ -335,18 +363,31 @@ static enum status not_of(struct onnx_put *p, const char *op)
     return put_last(p, "Not", &t, 1, NULL, 0);
 }
 
+/* Not the other way round, which is false for NaN. */
+static enum status or_equal(struct onnx_put *p, const char *other)
+{
+    const enum dtype dt = put_type(p, 0)->dtype;
+    const struct onnx_schema *s = onnx_schema_at(other, p->w->opset);
+    if (!onnx_schema_takes(s, 0, onnx_dtype_elem(dt)))
+        return put_fail(p, DIAG_opset, "%s takes no %s as operand 0 at opset %d", other,
+                        dtype_name(dt), p->w->opset);
+    if (!dtype_is_float(dt))
+        return not_of(p, other);
+    put_all_in(p);
+    const char *t = put_binary(p, other, p->in[0], p->in[1]);
+    t = put_binary(p, "Or", t, put_unary(p, "IsNaN", p->in[0]));
+    t = put_binary(p, "Or", t, put_unary(p, "IsNaN", p->in[1]));
+    return put_last(p, "Not", &t, 1, NULL, 0);
+}
+
 static enum status less_or_equal(struct onnx_put *p)
 {
-    return dtype_is_float(put_type(p, 0)->dtype)
-               ? put_fail(p, DIAG_opset, "LessOrEqual of NaN needs opset 12")
-               : not_of(p, "Greater");
+    return or_equal(p, "Greater");
 }
 
 static enum status greater_or_equal(struct onnx_put *p)
 {
-    return dtype_is_float(put_type(p, 0)->dtype)
-               ? put_fail(p, DIAG_opset, "GreaterOrEqual of NaN needs opset 12")
-               : not_of(p, "Less");
+    return or_equal(p, "Less");
 }
 
 /* allowzero (14) only matters where the shape has a zero. */
@@ -374,27 +415,109 @@ static const char *reduce_mean(struct onnx_put *p, const char *x, const int64_t 
     return put_binary(p, "ReduceMean", x, put_const_ints(p, axes, n));
 }
 
-/* LayerNormalization as its function body says it, without the float32 stash. */
-static enum status layer_norm(struct onnx_put *p)
+static const char *cast_to(struct onnx_put *p, const char *x, enum dtype dt)
 {
-    const struct norm_attrs *a = p->n->attrs;
-    const int rank = put_type(p, 0)->rank;
-    int64_t axes[MAX_RANK];
-    int n = 0;
-    if (rank < 1 || p->n_out > 1 || put_type(p, 0)->dtype != DT_f32)
-        return put_fail(p, DIAG_opset, "this LayerNormalization cannot be said at opset %d",
-                        p->w->opset);
-    for (int d = (int)(a->axis < 0 ? a->axis + rank : a->axis); d < rank; d++)
-        axes[n++] = d;
-    put_all_in(p);
-    const char *d = put_binary(p, "Sub", p->in[0], reduce_mean(p, p->in[0], axes, n));
-    const char *var = reduce_mean(p, put_binary(p, "Mul", d, d), axes, n);
-    const char *std = put_unary(p, "Sqrt", put_binary(p, "Add", var, put_const(p, a->epsilon, 0)));
-    const char *y = put_binary(p, "Div", d, std);
-    if (p->n_in < 3 || !*p->in[2])
+    const struct onnx_put_attr to = { .name = "to", .type = AT_INT, .i = onnx_dtype_elem(dt) };
+    return put_op(p, "Cast", &x, 1, &to, 1);
+}
+
+/* A number of the type the statistics are in. */
+static const char *statistic(struct onnx_put *p, double v, bool cast)
+{
+    const char *x = put_const(p, v, 0);
+    return cast ? cast_to(p, x, DT_f32) : x;
+}
+
+/* y scale + bias, where there is one, as result 0 of the node. */
+static enum status scale_and_shift(struct onnx_put *p, const char *y)
+{
+    const bool shift = p->n_in > 2 && *p->in[2];
+    if (!shift)
         return put_last(p, "Mul", (const char *[]){ y, p->in[1] }, 2, NULL, 0);
     y = put_binary(p, "Mul", y, p->in[1]);
     return put_last(p, "Add", (const char *[]){ y, p->in[2] }, 2, NULL, 0);
+}
+
+/* LayerNormalization and RMSNormalization as their function bodies say it: statistics in float32,
+ * whatever the data is in. */
+static enum status normalize(struct onnx_put *p, bool center)
+{
+    const struct norm_attrs *a = p->n->attrs;
+    const enum dtype dt = put_type(p, 0)->dtype;
+    const bool cast = dt != DT_f32 && dt != DT_f64 && a->stash_type == onnx_dtype_elem(DT_f32);
+    const int rank = put_type(p, 0)->rank;
+    int64_t axes[MAX_RANK];
+    int n = 0;
+    if (rank < 1)
+        return put_fail(p, DIAG_opset, "%s of unknown rank cannot be said at opset %d",
+                        op_get(p->n->op)->name, p->w->opset);
+    for (int d = (int)(a->axis < 0 ? a->axis + rank : a->axis); d < rank; d++)
+        axes[n++] = d;
+    put_all_in(p);
+    const char *d = cast ? cast_to(p, p->in[0], DT_f32) : p->in[0], *mean = NULL;
+    if (center) {
+        mean = reduce_mean(p, d, axes, n);
+        d = put_binary(p, "Sub", d, mean);
+    }
+    const char *var = reduce_mean(p, put_binary(p, "Mul", d, d), axes, n);
+    var = put_binary(p, "Add", var, statistic(p, a->epsilon, cast));
+    const char *inverse = put_unary(p, "Reciprocal", put_unary(p, "Sqrt", var));
+    const char *const made[] = { NULL, mean, inverse };
+    for (int k = 1; k < p->n_out && k < 3; k++)
+        if (p->out[k] && made[k])
+            put_emit(p->w, "Identity", "", p->label, &made[k], 1, &p->out[k], 1, NULL, 0,
+                     (struct slice){ 0 });
+    const char *y = put_binary(p, "Mul", d, inverse);
+    return scale_and_shift(p, cast ? cast_to(p, y, dt) : y);
+}
+
+static enum status layer_norm(struct onnx_put *p)
+{
+    return normalize(p, true);
+}
+
+static enum status rms_norm(struct onnx_put *p)
+{
+    return normalize(p, false);
+}
+
+/* Groups as the channels of InstanceNormalization; scale and bias for each channel came with 21. */
+static enum status group_norm(struct onnx_put *p)
+{
+    const struct norm_attrs *a = p->n->attrs;
+    const struct type *t = put_type(p, 0);
+    const int64_t split[] = { 0, a->num_groups, -1 };
+    const struct onnx_put_attr eps = { .name = "epsilon",
+                                       .type = AT_FLOAT,
+                                       .f = (float)a->epsilon };
+    int64_t wide[MAX_RANK];
+    if (t->rank < 3 || t->dtype != DT_f32)
+        return put_fail(p, DIAG_opset, "this GroupNormalization cannot be said at opset %d",
+                        p->w->opset);
+    put_all_in(p);
+    const char *groups = put_const_ints(p, &a->num_groups, 1);
+    const char *norm[] = { put_binary(p, "Reshape", p->in[0], put_const_ints(p, split, 3)),
+                           put_binary(p, "Expand", put_const(p, 1, 0), groups),
+                           put_binary(p, "Expand", put_const(p, 0, 0), groups) };
+    const char *y = put_op(p, "InstanceNormalization", norm, 3, &eps, 1);
+    y = put_binary(p, "Reshape", y, put_unary(p, "Shape", p->in[0]));
+    for (int d = 0; d < t->rank - 1; d++)
+        wide[d] = d ? 1 : -1;
+    for (int j = 1; j < 3; j++)
+        p->in[j] = put_binary(p, "Reshape", p->in[j], put_const_ints(p, wide, t->rank - 1));
+    return scale_and_shift(p, y);
+}
+
+/* Said even where it is the default: the standard's function body asks for it. */
+static enum status mean_variance_norm(struct onnx_put *p)
+{
+    struct onnx_put_attr *axes = put_attr(p, "axes");
+    if (axes)
+        axes->said = true;
+    else
+        put_set_ints(p, "axes", (const int64_t[]){ 0, 2, 3 }, 3);
+    put_all_in(p);
+    return put_same(p);
 }
 
 /* C was required before opset 11. */
@@ -430,6 +553,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "dft", 17, 19, "DFT", old_dft },
     { "dropout", 1, 11, "Dropout", old_dropout },
     { "gelu", 1, 19, NULL, gelu },
+    { "group_normalization", 1, 20, NULL, group_norm },
     { "gemm", 1, 10, "Gemm", old_gemm },
     { "greater_or_equal", 1, 11, NULL, greater_or_equal },
     { "hard_swish", 1, 13, NULL, hard_swish },
@@ -437,6 +561,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "layer_normalization", 1, 16, NULL, layer_norm },
     { "less_or_equal", 1, 11, NULL, less_or_equal },
     { "log_softmax", 1, 12, "LogSoftmax", old_softmax },
+    { "mean_variance_normalization", 1, 0, "MeanVarianceNormalization", mean_variance_norm },
     { "mish", 1, 17, NULL, mish },
     { "pad", 1, 17, "Pad", old_pad },
     { "quantize_linear", 10, 12, "QuantizeLinear", quantize_10 },
@@ -444,6 +569,9 @@ const struct onnx_put_row onnx_put_old[] = {
     { "reshape", 5, 13, "Reshape", reshape },
     { "resize", 1, 10, "Resize", old_resize },
     { "resize", 11, 12, "Resize", resize_11 },
+    { "rms_normalization", 1, 22, NULL, rms_norm },
+    { "roi_align", 10, 15, "RoiAlign", old_roi_align },
+    { "scatter_elements", 9, 10, "Scatter", scatter },
     { "slice", 1, 9, "Slice", old_slice },
     { "softmax", 1, 12, "Softmax", old_softmax },
     { "split", 1, 17, "Split", old_split },

@@ -19,7 +19,7 @@ static enum status constant_of_shape(struct onnx_put *p)
     p->n_attr = 0;
     p->attr[p->n_attr++] = value;
     if (!p->schema)
-        return put_fail(p, DIAG_opset, "ConstantOfShape needs opset 9");
+        return put_fail(p, DIAG_opset, "ConstantOfShape does not exist at opset %d", p->w->opset);
     return put_last(p, p->op, p->in, 1, p->attr, 1);
 }
 
