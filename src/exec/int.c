@@ -39,6 +39,12 @@ struct multiplier int_multiplier(double m)
     return r;
 }
 
+struct multiplier int_product_multiplier(const struct encoding *a, const struct encoding *b,
+                                         const struct encoding *y)
+{
+    return int_multiplier((double)((float)a->scale[0] * (float)b->scale[0]) / y->scale[0]);
+}
+
 void int_act_bounds(const struct encoding *e, int64_t act, int32_t *lo, int32_t *hi)
 {
     const double s = e->scale[0];
@@ -78,24 +84,55 @@ bool int_result(struct int_node *k)
     return true;
 }
 
+void int_steps(const struct tensor *t, const struct tensor *y, int64_t *step)
+{
+    int64_t run = 1;
+
+    for (int d = y->rank - 1; d >= 0; d--) {
+        const int k = d - (y->rank - t->rank);
+
+        step[d] = k >= 0 && t->dim[k] != 1 ? run : 0;
+        run *= k >= 0 ? t->dim[k] : 1;
+    }
+}
+
 /* -- which kernel ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *op;
     int_kernel *kernel;
 } kernels[] = {
-    { "conv", int_conv },        { "fully_connected", int_fully_connected },
-    { "add", int_binary },       { "sub", int_binary },
-    { "mul", int_binary },       { "average_pool", int_pool },
-    { "max_pool", int_pool },    { "reduce_mean", int_mean },
-    { "softmax", int_softmax },  { "requantize", int_requantize },
-    { "sigmoid", int_table },    { "tanh", int_table },
-    { "hard_swish", int_table }, { "leaky_relu", int_table },
-    { "elu", int_table },        { "exp", int_table },
-    { "log", int_table },        { "rsqrt", int_table },
-    { "sqrt", int_table },       { "gelu", int_table },
-    { "relu", int_table },       { "relu6", int_table },
-    { "abs", int_table },        { "neg", int_table },
+    { "conv", int_conv },
+    { "conv_transpose", int_conv_transpose },
+    { "fully_connected", int_fully_connected },
+    { "batch_mat_mul", int_batch_mat_mul },
+    { "mat_mul", int_batch_mat_mul },
+    { "add", int_binary },
+    { "sub", int_binary },
+    { "mul", int_binary },
+    { "average_pool", int_pool },
+    { "max_pool", int_pool },
+    { "reduce_mean", int_reduce },
+    { "reduce_sum", int_reduce },
+    { "softmax", int_softmax },
+    { "requantize", int_requantize },
+    { "pad", int_pad },
+    { "resize", int_resize },
+    { "leaky_relu", int_leaky_relu },
+    { "prelu", int_prelu },
+    { "hard_swish", int_hard_swish },
+    { "sigmoid", int_table },
+    { "tanh", int_table },
+    { "elu", int_table },
+    { "exp", int_table },
+    { "log", int_table },
+    { "rsqrt", int_table },
+    { "sqrt", int_table },
+    { "gelu", int_table },
+    { "relu", int_table },
+    { "relu6", int_table },
+    { "abs", int_table },
+    { "neg", int_table },
 };
 
 /* Ops whose own kernels give the right stored integers when all encodings agree. */

@@ -17,6 +17,10 @@ struct multiplier {
 };
 struct multiplier int_multiplier(double m);
 
+/* s_a s_b / s_y where one scale serves all of b: TFLite multiplies these two in float32. */
+struct multiplier int_product_multiplier(const struct encoding *a, const struct encoding *b,
+                                         const struct encoding *y);
+
 /* Saturating rounding doubling high multiply (gemmlowp). */
 static inline int32_t int_srdhm(int32_t a, int32_t b)
 {
@@ -61,8 +65,9 @@ struct int_node {
 };
 /* True: the node was computed (or failed: st). False: not this kernel's. */
 typedef bool int_kernel(struct int_node *k);
-int_kernel int_conv, int_fully_connected, int_binary, int_pool, int_softmax, int_table,
-    int_requantize, int_mean;
+int_kernel int_conv, int_conv_transpose, int_fully_connected, int_batch_mat_mul, int_binary,
+    int_pool, int_softmax, int_table, int_leaky_relu, int_prelu, int_hard_swish, int_requantize,
+    int_reduce, int_pad, int_resize;
 
 /* 8-bit element i of a tensor, signed or unsigned. */
 static inline int32_t int_at(const struct tensor *t, int64_t i)
@@ -79,6 +84,19 @@ static inline bool int_is8(const struct encoding *e)
 }
 /* Result 0, the node's only one, with its run-time dims and ye's storage. False: dims unknown. */
 bool int_result(struct int_node *k);
+/* Distances in t for one step along each axis of y, 0 where t is broadcast; the element of t that
+ * element i of y reads. */
+void int_steps(const struct tensor *t, const struct tensor *y, int64_t *step);
+static inline int64_t int_index(const struct tensor *y, int64_t i, const int64_t *step)
+{
+    int64_t at = 0;
+
+    for (int d = y->rank - 1; d >= 0; d--) {
+        at += i % y->dim[d] * step[d];
+        i /= y->dim[d];
+    }
+    return at;
+}
 /* Stored bounds of a fused activation. */
 void int_act_bounds(const struct encoding *e, int64_t act, int32_t *lo, int32_t *hi);
 

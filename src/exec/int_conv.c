@@ -81,14 +81,15 @@ static void rows(void *ctx, int64_t begin, int64_t end, int worker)
                 output(c, i / c->oh, i % c->oh, ox, o);
 }
 
-/* Multipliers per output channel, in pool memory. */
-static struct multiplier *multipliers(struct int_node *k, int64_t outputs)
+/* Multipliers per output channel, in pool memory. `flat`: the kernel that knows one scale only. */
+static struct multiplier *multipliers(struct int_node *k, int64_t outputs, bool flat)
 {
     struct multiplier *m = pool_alloc(k->w->pool, mem_mul((size_t)outputs + 1, sizeof *m));
 
     for (int64_t o = 0; o < outputs; o++)
-        m[o] = int_multiplier(k->xe[0]->scale[0] * k->xe[1]->scale[k->xe[1]->n > 1 ? o : 0] /
-                              k->ye->scale[0]);
+        m[o] = flat ? int_product_multiplier(k->xe[0], k->xe[1], k->ye)
+                    : int_multiplier(k->xe[0]->scale[0] * k->xe[1]->scale[k->xe[1]->n > 1 ? o : 0] /
+                                     k->ye->scale[0]);
     return m;
 }
 
@@ -137,7 +138,7 @@ bool int_conv(struct int_node *k)
     c.zy = (int32_t)encoding_zero(k->ye, 0);
     geometry(&c, a);
     int_act_bounds(k->ye, a->act, &c.lo, &c.hi);
-    m = multipliers(k, c.o * c.group);
+    m = multipliers(k, c.o * c.group, k->xe[0]->storage == DT_u8 && k->xe[1]->n == 1);
     c.m = m;
     parallel_for(c.n * c.oh, 1, rows, &c);
     pool_free(k->w->pool, m);
@@ -164,9 +165,77 @@ bool int_fully_connected(struct int_node *k)
     c.n = tensor_elements(c.x) / c.c;
     c.wd = c.ow = 1;
     int_act_bounds(k->ye, a->act, &c.lo, &c.hi);
-    m = multipliers(k, c.o);
+    m = multipliers(k, c.o, k->xe[1]->n == 1);
     c.m = m;
     parallel_for(c.n, 1, rows, &c);
+    pool_free(k->w->pool, m);
+    return true;
+}
+
+/* -- transposed convolution, as a gather: output (y, x) reads input i where y + pad = i stride + tap -- */
+
+static int64_t transposed_pad(const struct conv_attrs *a, int i, int64_t in, int64_t out, int64_t k)
+{
+    const int64_t stride = window_at(&a->strides, i, 1);
+    const int64_t all = (in - 1) * stride + window_at(&a->output_padding, i, 0) + k - out;
+
+    if (a->auto_pad == PAD_NOTSET && a->output_shape.n == 0)
+        return window_at(&a->pads, i, 0);
+    if (a->auto_pad == PAD_VALID && a->output_shape.n == 0)
+        return 0;
+    return a->auto_pad == PAD_SAME_UPPER ? all / 2 : all - all / 2;
+}
+
+static void transposed_output(const struct conv *c, int64_t n, int64_t oy, int64_t ox, int64_t o)
+{
+    const int32_t zw = (int32_t)encoding_zero(c->we, c->we->n > 1 ? o : 0);
+    int32_t acc = c->bias ? c->bias[o] : 0;
+
+    for (int64_t ky = 0; ky < c->kh; ky++)
+        for (int64_t kx = 0; kx < c->kw; kx++) {
+            const int64_t ty = oy + c->pt - ky, tx = ox + c->pl - kx;
+            const int64_t iy = ty / c->sh, ix = tx / c->sw;
+
+            if (ty >= 0 && tx >= 0 && ty % c->sh == 0 && tx % c->sw == 0 && iy < c->h && ix < c->wd)
+                acc += dot(c, x_at(c, n, 0, iy, ix), w_at(c, o, 0, ky, kx), zw);
+        }
+    acc = int_clamp((int64_t)int_mbqm(acc, c->m[o]) + c->zy, c->lo, c->hi);
+    int_put(c->y, ((n * c->oh + oy) * c->ow + ox) * c->o + o, acc);
+}
+
+static void transposed_rows(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct conv *c = ctx;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t ox = 0; ox < c->ow; ox++)
+            for (int64_t o = 0; o < c->o; o++)
+                transposed_output(c, i / c->oh, i % c->oh, ox, o);
+}
+
+/* TFLite's: NHWC, one group, no dilation. */
+bool int_conv_transpose(struct int_node *k)
+{
+    const struct conv_attrs *a = k->n->attrs;
+    struct conv c = { .x = k->x[0], .w = k->x[1], .last = true };
+    struct multiplier *m;
+
+    if (!weights_fit(k) || c.x->rank != 4 || a->layout != LAYOUT_LAST || a->group != 1 ||
+        window_at(&a->dilations, 0, 1) != 1 || window_at(&a->dilations, 1, 1) != 1 ||
+        !int_result(k))
+        return false;
+    c.y = &k->y[0];
+    c.bias = k->n->n_in > 2 && k->x[2] ? k->x[2]->data : NULL;
+    c.we = k->xe[1];
+    c.zx = (int32_t)encoding_zero(k->xe[0], 0);
+    c.zy = (int32_t)encoding_zero(k->ye, 0);
+    geometry(&c, a);
+    c.pt = transposed_pad(a, 0, c.h, c.oh, c.kh);
+    c.pl = transposed_pad(a, 1, c.wd, c.ow, c.kw);
+    int_act_bounds(k->ye, a->act, &c.lo, &c.hi);
+    c.m = m = multipliers(k, c.o, k->xe[0]->storage == DT_u8 && k->xe[1]->n == 1);
+    parallel_for(c.n * c.oh, 1, transposed_rows, &c);
     pool_free(k->w->pool, m);
     return true;
 }

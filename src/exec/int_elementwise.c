@@ -1,4 +1,4 @@
-/* int_elementwise.c - add, sub, mul with broadcasting; functions by table; requantize; mean. */
+/* int_elementwise.c - add, sub, mul with broadcasting; functions by table; requantize. */
 #include <string.h>
 
 #include "base/thread.h"
@@ -27,31 +27,14 @@ static int32_t combine(const struct binary *k, int32_t a, int32_t b)
     return int_mbqm(k->op == '+' ? a + b : a - b, k->my);
 }
 
-static void steps(const struct tensor *t, const struct tensor *y, int64_t *step)
-{
-    int64_t run = 1;
-
-    for (int d = y->rank - 1; d >= 0; d--) {
-        const int k = d - (y->rank - t->rank);
-
-        step[d] = k >= 0 && t->dim[k] != 1 ? run : 0;
-        run *= k >= 0 ? t->dim[k] : 1;
-    }
-}
-
 static void binary_range(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct binary *k = ctx;
 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        int64_t ia = 0, ib = 0, left = i;
+        const int64_t ia = int_index(k->y, i, k->as), ib = int_index(k->y, i, k->bs);
 
-        for (int d = k->y->rank - 1; d >= 0; d--) {
-            ia += left % k->y->dim[d] * k->as[d];
-            ib += left % k->y->dim[d] * k->bs[d];
-            left /= k->y->dim[d];
-        }
         int_put(k->y, i,
                 int_clamp((int64_t)combine(k, int_at(k->a, ia) - k->za, int_at(k->b, ib) - k->zb) +
                               k->zy,
@@ -84,8 +67,8 @@ bool int_binary(struct int_node *n)
     k.my = int_multiplier(k.op == '*' ? sa * sb / sy : twice / ((double)(1 << 20) * sy));
     int_act_bounds(n->ye, act ? *(const int64_t *)((const char *)n->n->attrs + act->offset) : 0,
                    &k.lo, &k.hi);
-    steps(k.a, k.y, k.as);
-    steps(k.b, k.y, k.bs);
+    int_steps(k.a, k.y, k.as);
+    int_steps(k.b, k.y, k.bs);
     parallel_for(tensor_elements(k.y), 8192, binary_range, &k);
     return true;
 }
@@ -172,49 +155,5 @@ bool int_requantize(struct int_node *n)
             tensor_set_i64(&n->y[0], i, v < lo ? lo : v > hi ? hi : v);
         }
     }
-    return true;
-}
-
-/* -- mean over axes ---------------------------------------------------------------------------------------- */
-
-/* Sums of stored values, then one multiplier sx / (sy * count) on (sum - count * zx). */
-bool int_mean(struct int_node *n)
-{
-    const struct tensor *x = n->x[0];
-    struct tensor *y = &n->y[0];
-    bool reduced[MAX_RANK] = { false };
-    int64_t keep[MAX_RANK], run = 1, count = 1, *sum;
-    struct multiplier m;
-
-    if (n->n->n_in < 2 || !n->x[1] || !int_is8(n->xe[0]) || !int_is8(n->ye) || !int_result(n))
-        return false;
-    for (int64_t i = 0; i < tensor_elements(n->x[1]); i++) {
-        const int64_t a = tensor_get_i64(n->x[1], i);
-
-        reduced[a < 0 ? a + x->rank : a] = true;
-    }
-    for (int d = x->rank - 1; d >= 0; d--) {
-        keep[d] = reduced[d] ? 0 : run;
-        *(reduced[d] ? &count : &run) *= x->dim[d];
-    }
-    sum = pool_alloc(n->w->pool, mem_mul((size_t)run + 1, sizeof *sum));
-    memset(sum, 0, (size_t)run * sizeof *sum);
-    for (int64_t i = 0; i < tensor_elements(x); i++) {
-        int64_t left = i, at = 0;
-
-        for (int d = x->rank - 1; d >= 0; d--) {
-            at += left % x->dim[d] * keep[d];
-            left /= x->dim[d];
-        }
-        sum[at] += int_at(x, i) - encoding_zero(n->xe[0], 0);
-    }
-    m = int_multiplier(n->xe[0]->scale[0] / (n->ye->scale[0] * (double)(count ? count : 1)));
-    for (int64_t i = 0; i < run; i++) {
-        int32_t lo, hi;
-
-        int_act_bounds(n->ye, ACT_NONE, &lo, &hi);
-        int_put(y, i, int_clamp(int_mbqm((int32_t)sum[i], m) + encoding_zero(n->ye, 0), lo, hi));
-    }
-    pool_free(n->w->pool, sum);
     return true;
 }
