@@ -10,6 +10,7 @@
 #include "format/onnx/map.h"
 
 #define MS "com.microsoft"
+#define MOST (1 << 30) /* of heads, and of numbers in a row: sums of a few do not overflow */
 
 struct attend {
     value_id q, k, v; /* [batch, heads, length, size] */
@@ -94,7 +95,7 @@ static value_id by_length(struct onnx_call *c, const struct attend *a)
     const value_id ends = to_i64(c, a->mask);
     if (n == batch && n != DIM_UNKNOWN)
         return onnx_binary(c, "less", at, unsqueeze(c, ends, axes, 3));
-    if (!dim_is_const(n) || !dim_is_const(batch) || n != 2 * batch) {
+    if (!dim_is_const(n) || !dim_is_const(batch) || n % 2 || n / 2 != batch) {
         onnx_fail(c, DIAG_unsupported, -1,
                   "a 1-D mask must have one or two numbers for each sample of a known batch");
         return ABSENT;
@@ -205,7 +206,7 @@ static struct attend attend_of(struct onnx_call *c)
 static int64_t heads_of(struct onnx_call *c, const char *name)
 {
     const int64_t heads = onnx_attr_int(c, name, 0);
-    if (heads < 1 || heads > INT32_MAX)
+    if (heads < 1 || heads > MOST)
         onnx_fail(c, DIAG_attr, -1, "attribute \"%s\" must be given, and positive", name);
     return heads;
 }
@@ -296,7 +297,7 @@ static void take_qkv(struct onnx_call *c, struct attend *a, int64_t heads)
     if (has_value(onnx_in(c, 3))) {
         const struct type *tq = onnx_type(c, q), *tb = onnx_type(c, onnx_in(c, 3));
         if (tq->rank != 3 || !dim_is_const(tq->dim[2]) || tb->rank != 1 ||
-            !dim_is_const(tb->dim[0]))
+            !dim_is_const(tb->dim[0]) || tq->dim[2] > MOST)
             onnx_fail(c, DIAG_dynamic, 3, "the sizes of query and bias must be known");
         else
             three_parts(
@@ -362,7 +363,8 @@ static enum status rotary_embedding(struct onnx_call *c)
     if (onnx_attr_int(c, "is_packed_batching", 0) || onnx_attr_float(c, "scale", 1) != 1)
         return onnx_fail(c, DIAG_unsupported, -1, "packed batches, or a scale");
     if (t->rank == 3 && heads == 0) { /* the caches are as wide as half a head */
-        if (!dim_is_const(t->dim[2]) || tc->rank != 2 || !dim_is_const(tc->dim[1]) || !tc->dim[1])
+        if (!dim_is_const(t->dim[2]) || tc->rank != 2 || !dim_is_const(tc->dim[1]) ||
+            tc->dim[1] < 1 || tc->dim[1] > MOST)
             return onnx_fail(c, DIAG_dynamic, 0, "the number of heads must be known");
         heads = t->dim[2] / (2 * tc->dim[1]);
     }

@@ -6,6 +6,7 @@
 #include "format/onnx/map.h"
 
 #define MS "com.microsoft"
+#define MOST (1 << 30) /* rows, columns: their product does not overflow */
 
 struct blocks {
     int64_t rows, cols; /* of the weights */
@@ -107,8 +108,8 @@ static enum status mat_mul_n_bits(struct onnx_call *c)
                         .cols = onnx_attr_int(c, "K", 0),
                         .size = onnx_attr_int(c, "block_size", 0),
                         .bits = onnx_attr_int(c, "bits", 4) };
-    if (b.rows < 1 || b.cols < 1 || b.rows > INT32_MAX || b.cols > INT32_MAX || b.size < 1 ||
-        b.size > INT32_MAX || !bits_known(b.bits))
+    if (b.rows < 1 || b.cols < 1 || b.rows > MOST || b.cols > MOST || b.size < 1 || b.size > MOST ||
+        !bits_known(b.bits))
         return onnx_fail(c, DIAG_attr, -1,
                          "N, K and block_size must be positive, bits one of 2, 4, 8");
     if (has_value(onnx_in(c, 4)) || onnx_attr_int(c, "weight_prepacked", 0))
@@ -135,7 +136,8 @@ static enum status gather_block_quantized(struct onnx_call *c)
     const bool bytes = t->dtype == DT_u8;
     if (onnx_attr_int(c, "gather_axis", 0) != 0 || t->rank != 2 || ts->rank != 2 ||
         (axis != 1 && axis != -1) || b.size < 1 || !bits_known(b.bits) ||
-        !dim_is_const(t->dim[0]) || !dim_is_const(t->dim[1]) || !dim_is_const(ts->dim[1]))
+        !dim_is_const(t->dim[0]) || !dim_is_const(t->dim[1]) || !dim_is_const(ts->dim[1]) ||
+        t->dim[0] > MOST || t->dim[1] > MOST / 4 || ts->dim[1] > MOST)
         return onnx_fail(c, DIAG_unsupported, 0,
                          "a table other than of two known dims, quantised along the second");
     b.rows = t->dim[0];

@@ -251,8 +251,28 @@ static enum status old_roi_align(struct onnx_put *p)
     return put_same(p);
 }
 
-static enum status scatter(struct onnx_put *p)
+static bool shapes_differ(const struct type *a, const struct type *b)
 {
+    bool differ = a->rank >= 0 && b->rank >= 0 && a->rank != b->rank;
+    for (int d = 0; !differ && d < a->rank && d < b->rank; d++)
+        differ = dim_is_const(a->dim[d]) && dim_is_const(b->dim[d]) && a->dim[d] != b->dim[d];
+    return differ;
+}
+
+/* Before opset 11 both branches had to give the same shapes. */
+static enum status old_if(struct onnx_put *p)
+{
+    const struct graph *g = p->w->g;
+    const struct node *yes = graph_yield_node(g, p->n->regions[0]);
+    const struct node *no = graph_yield_node(g, p->n->regions[1]);
+    for (int k = 0; k < yes->n_in && k < no->n_in; k++) {
+        const value_id a = node_in(yes, k), b = node_in(no, k);
+        if (has_value(a) && has_value(b) &&
+            shapes_differ(&graph_value(g, a)->type, &graph_value(g, b)->type))
+            return put_fail(p, DIAG_opset,
+                            "If with branches of differing shapes cannot be said at opset %d",
+                            p->w->opset);
+    }
     put_all_in(p);
     return put_same(p);
 }
@@ -558,6 +578,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "greater_or_equal", 1, 11, NULL, greater_or_equal },
     { "hard_swish", 1, 13, NULL, hard_swish },
     { "hardmax", 1, 12, "Hardmax", old_softmax },
+    { "if", 1, 10, "If", old_if },
     { "layer_normalization", 1, 16, NULL, layer_norm },
     { "less_or_equal", 1, 11, NULL, less_or_equal },
     { "log_softmax", 1, 12, "LogSoftmax", old_softmax },
@@ -571,7 +592,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "resize", 11, 12, "Resize", resize_11 },
     { "rms_normalization", 1, 22, NULL, rms_norm },
     { "roi_align", 10, 15, "RoiAlign", old_roi_align },
-    { "scatter_elements", 9, 10, "Scatter", scatter },
+    { "scatter_elements", 9, 10, "Scatter", NULL },
     { "slice", 1, 9, "Slice", old_slice },
     { "softmax", 1, 12, "Softmax", old_softmax },
     { "split", 1, 17, "Split", old_split },
