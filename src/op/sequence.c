@@ -101,7 +101,7 @@ static enum status at_infer(struct infer *in)
 static enum status at_eval(struct eval *e)
 {
     const struct tensor *s = e->x[0];
-    int64_t p;
+    int64_t p = 0;
 
     TRY(position(e, 1, s->n_items, s->n_items - 1, &p));
     tensor_release(e->pool, &e->y[0]);
