@@ -23,7 +23,18 @@ static void list_ops(struct slip_job *j)
         row(j, op_get((enum op_id)i)->name, op_get((enum op_id)i)->doc);
 }
 
-/* op x {each reader, each writer, ref}: a cell is the format's own name for it. */
+static void list_engines(struct slip_job *j, enum op_id op)
+{
+    for (size_t e = 0; engines[e]; e++) {
+        const char *how = engines[e]->how(op);
+
+        job_say(j, " %-10s", how ? how : "-");
+        jsonw_kstring(&j->json, engines[e]->name, how);
+    }
+}
+
+/* op x {each reader, each writer, each engine}: a cell is the format's own name for it, or how the
+ * engine computes it. */
 static void list_matrix(struct slip_job *j)
 {
     job_say(j, "%-28s", "op");
@@ -33,7 +44,9 @@ static void list_matrix(struct slip_job *j)
         if (formats[f]->spell_write)
             job_say(j, " %-28s", arena_printf(j->arena, "write %s", formats[f]->name));
     }
-    job_say(j, " ref\n");
+    for (size_t e = 0; engines[e]; e++)
+        job_say(j, " %-10s", engines[e]->name);
+    job_say(j, "\n");
     for (int i = 0; i < OP_COUNT; i++) {
         const struct op_def *d = op_get((enum op_id)i);
 
@@ -55,8 +68,8 @@ static void list_matrix(struct slip_job *j)
                               s);
             }
         }
-        job_say(j, " %s\n", d->eval ? "yes" : "-");
-        jsonw_kbool(&j->json, "ref", d->eval != NULL);
+        list_engines(j, (enum op_id)i);
+        job_say(j, "\n");
         jsonw_end(&j->json);
     }
 }

@@ -29,6 +29,8 @@ struct engine {
     /* The graph must stay unchanged and alive while the plan lives; arena owns the plan. */
     enum status (*prepare)(struct graph *g, const struct exec_options *o, struct arena *arena,
                            struct plan **out);
+    /* In a few words how an operator is computed; NULL: this engine cannot. */
+    const char *(*how)(enum op_id op);
 };
 /* Every plan starts with this. */
 struct plan {

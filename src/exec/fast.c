@@ -417,8 +417,25 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
     return OK;
 }
 
+static const char *how(enum op_id op)
+{
+    static const char *const others[] = { "conv",    "gemm",     "fully_connected",
+                                          "mat_mul", "max_pool", "average_pool" };
+    const struct op_def *d = op_get(op);
+
+    if (!d->eval)
+        return NULL;
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (strcmp(d->name, others[i]) == 0)
+            return "tuned";
+    if (fast_is_elementwise(op))
+        return "tuned";
+    return d->traits & OP_VIEW ? "view" : "reference";
+}
+
 const struct engine engine_fast = {
     .name = "fast",
     .help = "planned memory, packed weights, vector kernels; the same bits on every machine",
     .prepare = prepare,
+    .how = how,
 };

@@ -41,7 +41,7 @@ bool fast_is(const struct node *n, const char *op);
 const float *fast_const(const struct prepare *p, int j, struct tensor *t);
 /* Fused activation (enum fused_act) over a finished range. */
 void fast_act(const struct f32_kernels *k, int64_t act, float *y, int64_t n);
-/* Names of operators that have a tuned kernel. */
-bool fast_has_kernel(enum op_id op);
+/* Is op one of fast_elementwise's? */
+bool fast_is_elementwise(enum op_id op);
 
 #endif

@@ -238,3 +238,16 @@ bool fast_elementwise(struct prepare *p, struct step *s)
         return false;
     return prepare_unary(p, s) || prepare_binary(p, s);
 }
+
+bool fast_is_elementwise(enum op_id op)
+{
+    const char *name = op_get(op)->name;
+
+    for (size_t i = 0; i < COUNT(unaries); i++)
+        if (strcmp(unaries[i].op, name) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT(binaries); i++)
+        if (strcmp(binaries[i].op, name) == 0)
+            return true;
+    return strcmp(name, "clip") == 0;
+}

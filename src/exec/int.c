@@ -162,6 +162,22 @@ static const char *const movers[] = {
     "reduce_min",
 };
 
+static int_kernel *kernel_of(enum op_id op)
+{
+    for (size_t i = 0; i < COUNT(kernels); i++)
+        if (strcmp(kernels[i].op, op_get(op)->name) == 0)
+            return kernels[i].kernel;
+    return NULL;
+}
+
+static bool is_mover(enum op_id op)
+{
+    for (size_t i = 0; i < COUNT(movers); i++)
+        if (strcmp(movers[i], op_get(op)->name) == 0)
+            return true;
+    return false;
+}
+
 /* All encodings equal that of result 0? */
 static bool one_encoding(const struct graph *g, const struct node *n)
 {
@@ -227,14 +243,11 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
     struct int_plan *p = ARENA_NEW(arena, struct int_plan);
     int_kernel **by_op = ARENA_ARRAY(arena, int_kernel *, OP_COUNT);
     bool *moves = ARENA_ARRAY(arena, bool, OP_COUNT);
-    enum op_id op;
 
-    for (size_t i = 0; i < COUNT(kernels); i++)
-        if (op_by_name(kernels[i].op, &op))
-            by_op[op] = kernels[i].kernel;
-    for (size_t i = 0; i < COUNT(movers); i++)
-        if (op_by_name(movers[i], &op))
-            moves[op] = true;
+    for (int i = 0; i < OP_COUNT; i++) {
+        by_op[i] = kernel_of((enum op_id)i);
+        moves[i] = is_mover((enum op_id)i);
+    }
     p->base = (struct plan){ .graph = g, .run = run, .reset = reset, .memory = memory };
     p->kernel = by_op;
     p->moves = moves;
@@ -246,8 +259,16 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
     return OK;
 }
 
+static const char *how(enum op_id op)
+{
+    if (!op_get(op)->eval)
+        return NULL;
+    return kernel_of(op) ? "integer" : is_mover(op) ? "moves" : "float";
+}
+
 const struct engine engine_int = {
     .name = "int",
     .help = "quantised models on stored integers, by the rules of TFLite's reference kernels",
     .prepare = prepare,
+    .how = how,
 };

@@ -34,8 +34,14 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
     return walk_init(&p->walk, g, o, arena);
 }
 
+static const char *how(enum op_id op)
+{
+    return op_get(op)->eval ? "yes" : NULL;
+}
+
 const struct engine engine_ref = {
     .name = "ref",
     .help = "node by node, double accumulation: the definition of right",
     .prepare = prepare,
+    .how = how,
 };
