@@ -313,6 +313,22 @@ static value_id correction(struct lo *l, const struct window *w, const struct po
     return out;
 }
 
+static enum status global_pool(struct lo *l)
+{
+    const struct pool_attrs *a = lo_node(l)->attrs;
+    const bool max = lo_node(l)->op == OP_global_max_pool;
+    const int rank = lo_type(l, lo_in(l, 0))->rank;
+    int64_t axes[MAX_RANK];
+    if (rank < 3 || !pass_may(l->c))
+        return OK;
+    for (int i = 0; i < rank - 2; i++)
+        axes[i] = (a->layout == LAYOUT_LAST ? 1 : 2) + i;
+    const int64_t act = a->act;
+    const value_id y =
+        lo_reduce(l, max ? OP_reduce_max : OP_reduce_mean, lo_in(l, 0), axes, rank - 2, true);
+    return lo_done(l, lo_act(l, y, act));
+}
+
 static enum status average_pool(struct lo *l)
 {
     struct pool_attrs *a = lo_node(l)->attrs;
@@ -325,6 +341,11 @@ static enum status average_pool(struct lo *l)
         !window_of(l, &w, a->kernel_shape, a->strides, a->dilations, a->pads) || w.n != 2 ||
         (w.open && (a->ceil_mode || !w.valid)))
         return OK;
+    /* over the whole image: MEAN, whose quantised result has a range of its own, where
+     * AVERAGE_POOL_2D keeps the (much wider) range of its operand */
+    const struct type *x = lo_type(l, lo_in(l, 0));
+    if (w.valid && w.k[0] == x->dim[1] && w.k[1] == x->dim[2] && rw_unencoded(l->g, l->at))
+        return global_pool(l);
     const bool counts = a->count_include_pad && !w.valid;
     if ((w.same && !counts) || w.valid) {
         if (!pass_may(l->c))
@@ -348,22 +369,6 @@ static enum status average_pool(struct lo *l)
     if (has_value(k))
         y = lo_act(l, lo_2(l, OP_mul, y, k), act);
     return lo_done(l, y);
-}
-
-static enum status global_pool(struct lo *l)
-{
-    const struct pool_attrs *a = lo_node(l)->attrs;
-    const bool max = lo_node(l)->op == OP_global_max_pool;
-    const int rank = lo_type(l, lo_in(l, 0))->rank;
-    int64_t axes[MAX_RANK];
-    if (rank < 3 || !pass_may(l->c))
-        return OK;
-    for (int i = 0; i < rank - 2; i++)
-        axes[i] = (a->layout == LAYOUT_LAST ? 1 : 2) + i;
-    const int64_t act = a->act;
-    const value_id y =
-        lo_reduce(l, max ? OP_reduce_max : OP_reduce_mean, lo_in(l, 0), axes, rank - 2, true);
-    return lo_done(l, lo_act(l, y, act));
 }
 
 static const struct lo_rule rules[] = {
