@@ -752,6 +752,9 @@ enum status onnx_map_node(struct onnx_reader *r, const struct onnx_node *n, regi
     c.row = look_up(r, n);
     if (*n->domain == '\0')
         c.schema = onnx_schema_at(n->op_type, r->opset);
+    /* ONNX Runtime had this one in ai.onnx, and writes it at any opset, before the standard had */
+    if (*n->domain == '\0' && !c.schema && strcmp(n->op_type, "LayerNormalization") == 0)
+        c.schema = onnx_schema_newest(n->op_type);
     if (c.row) {
         if (*n->domain == '\0' && !c.schema && onnx_schema_newest(n->op_type)) {
             const struct onnx_schema *s = onnx_schema_newest(n->op_type);

@@ -70,7 +70,15 @@ static value_id count_to(struct onnx_call *c, value_id n, bool column)
 /* [batch, length, heads * size] -> [batch, heads, length, size] */
 static value_id split_heads(struct onnx_call *c, value_id x, int64_t heads)
 {
-    const int64_t dims[] = { 0, 0, heads, -1 }, perm[] = { 0, 2, 1, 3 };
+    const struct type *t = onnx_type(c, x);
+    const bool known = t->rank == 3 && dim_is_const(t->dim[2]) && heads > 0;
+    const int64_t size = known ? t->dim[2] / heads : -1;
+    const int64_t dims[] = { 0, 0, heads, size }, perm[] = { 0, 2, 1, 3 };
+    if (known && t->dim[2] % heads) {
+        onnx_fail(c, DIAG_shape, -1, "%lld columns are not %lld whole heads", (long long)t->dim[2],
+                  (long long)heads);
+        return ABSENT;
+    }
     return transpose(c, reshape_to(c, x, dims, 4), perm, 4);
 }
 
