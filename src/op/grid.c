@@ -92,7 +92,10 @@ static void set_axis(struct sampler *s, int axis, double c)
 
     if (s->a->mode == GRID_NEAREST)
         x = rint(x);
-    if (s->a->padding_mode == GRID_BORDER && (x < -half || x > n - 1 + half))
+    /* cubic: the point stays where it is and each of its taps is clamped, as PyTorch and ONNX Runtime
+     * do; ONNX's reference clamps the point too, but no case of its suite tells them apart */
+    if (s->a->padding_mode == GRID_BORDER && s->a->mode != GRID_CUBIC &&
+        (x < -half || x > n - 1 + half))
         x = fmin(fmax(x, 0), n - 1);
     else if (s->a->padding_mode == GRID_REFLECTION)
         x = reflect(x, -half, n - 1 + half);

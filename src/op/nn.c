@@ -116,7 +116,8 @@ enum status window_check(struct infer *in, const struct window_attrs *a, int n)
     return check_list(in, a->pads, 2 * n, "pads");
 }
 
-/* Output size for constant sizes; ceil_mode drops a last window that would start in the padding at
+/* Output size for constant sizes (room: -stride < room where ceil_mode is set, else 0 <= room, see
+ * window_dim()); ceil_mode keeps a first window larger than the padded input, and drops a last window that would start in the padding at
  * the end (ONNX, AveragePool and MaxPool since opset 22). */
 static int64_t window_count(const struct window_attrs *a, int64_t x, int64_t room, int64_t stride,
                             int64_t lo)
@@ -150,7 +151,7 @@ enum status window_dim(struct infer *in, const struct window_attrs *a, int i, in
     const int64_t reach = (k - 1) * ints_at(a->dilations, i, 1) + 1;
     if (dim_is_const(x)) {
         const int64_t room = x + lo + hi - reach;
-        if (room < 0)
+        if (room < 0 && !(a->ceil_mode && room > -stride))
             return infer_error(
                 in, DIAG_shape, 0,
                 "spatial dim %d is %lld (padded %lld), smaller than the window of %lld", i,

@@ -318,12 +318,13 @@ static enum status dynamic_eval(struct eval *e)
         lo = p[i] < lo ? p[i] : lo;
         hi = p[i] > hi ? p[i] : hi;
     }
-    const float scale = (hi - lo) / 255.0f;
-    float zero = scale > 0 ? rintf(0 - lo / scale) : 0;
-    zero = zero < 0 ? 0 : zero > 255 ? 255 : zero;
+    /* no range: ONNX leaves 0 / 0 open, ONNX Runtime takes 1 */
+    const float range = hi - lo, scale = range / 255.0f > 0 ? range / 255.0f : 1;
+    float zero = rintf(0 - lo / scale);
+    zero = zero > 0 ? fminf(zero, 255) : 0; /* not a number: 0 */
     for (int64_t i = 0; i < tensor_elements(x); i++) {
-        const float q = scale > 0 ? rintf(p[i] / scale) + zero : 0;
-        y[i] = (uint8_t)(q < 0 ? 0 : q > 255 ? 255 : q);
+        const float q = rintf(p[i] / scale) + zero;
+        y[i] = (uint8_t)(q > 0 ? fminf(q, 255) : 0);
     }
     *(float *)e->y[1].data = scale;
     *(uint8_t *)e->y[2].data = (uint8_t)zero;

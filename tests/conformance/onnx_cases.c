@@ -1,9 +1,10 @@
 /* onnx_cases.c - run ONNX's test cases through the reader and the reference engine.
  *
- *     onnx_cases [--rewrite] [--jobs N] [--match PATTERN] [--quiet] DIR...
+ *     onnx_cases [--rewrite] [--engine E] [--jobs N] [--match PATTERN] [--quiet] DIR...
  *
  * DIR holds a folder for each case: model.onnx, test_data_set_k/{input,output}_i.pb, and maybe
- * tolerance.json. Each case runs in a child process of its own, so that a crash or an endless loop
+ * tolerance.json (rtol, atol; with "of_range", atol is a part of the output's greatest magnitude or
+ * of 1, whichever is more). Each case runs in a child process of its own, so that a crash or an endless loop
  * is a failed case. Prints "ok NAME" or "FAIL NAME: why" for each, in order, then a summary.
  * --rewrite writes each model back as ONNX and runs what was written. --quiet: failures only.
  */
@@ -28,12 +29,13 @@
 struct options {
     bool rewrite, quiet;
     int jobs;
-    const char *match;
+    const char *match, *engine;
 };
 
 struct test {
     const char *name, *dir;
     double rtol, atol;
+    bool of_range;
     int pid, fd;
     char why[WHY_MAX];
     size_t n_why;
@@ -41,11 +43,15 @@ struct test {
 };
 
 /* -- one case, in the child ------------------------------------------------------------------- */
+static const char *comparing; /* the output looked at, for the word of farewell */
+
 static void fail(const char *why)
 {
     size_t n = strlen(why);
     while (n && why[n - 1] == '\n')
         n--;
+    if (comparing)
+        dprintf(STDOUT_FILENO, "%s: ", comparing);
     if (write(STDOUT_FILENO, why, n) < 0)
         _exit(3);
     _exit(1);
@@ -62,13 +68,24 @@ static void fail_diags(struct arena *a, const struct diags *ds, const char *what
     fail(arena_printf(a, "%s: failed without a diagnostic", what));
 }
 
-static bool near(double a, double e, const struct test *t)
+static double atol_of(const struct tensor *e, const struct test *t)
+{
+    double most = 1;
+    for (int64_t i = 0, n = t->of_range ? tensor_elements(e) : 0; i < n; i++) {
+        const double v = fabs(tensor_get_f64(e, i));
+        if (isfinite(v) && v > most)
+            most = v;
+    }
+    return t->atol * most;
+}
+
+static bool near(double a, double e, double rtol, double atol)
 {
     if (isnan(a) || isnan(e))
         return isnan(a) && isnan(e);
     if (isinf(a) || isinf(e))
         return a == e;
-    return fabs(a - e) <= t->atol + t->rtol * fabs(e);
+    return fabs(a - e) <= atol + rtol * fabs(e);
 }
 
 static void compare_strings(struct arena *a, const struct tensor *x, const struct tensor *e)
@@ -95,9 +112,10 @@ static void compare_numbers(struct arena *a, const struct tensor *actual,
 {
     const struct tensor x = as_reals(actual), e = as_reals(expected);
     const bool exact = !dtype_is_float(e.dtype);
+    const double atol = exact ? 0 : atol_of(&e, t);
     for (int64_t i = 0, n = tensor_elements(&e); i < n; i++) {
         const double xv = tensor_get_f64(&x, i), ev = tensor_get_f64(&e, i);
-        if (exact ? tensor_get_i64(&x, i) != tensor_get_i64(&e, i) : !near(xv, ev, t))
+        if (exact ? tensor_get_i64(&x, i) != tensor_get_i64(&e, i) : !near(xv, ev, t->rtol, atol))
             fail(arena_printf(a, "element %lld of %lld is %.9g, expected %.9g", (long long)i,
                               (long long)n, xv, ev));
     }
@@ -155,7 +173,9 @@ static void run_set(struct arena *a, struct graph *g, struct plan *p, const char
         if (!path_is_file(path))
             fail("an expected output is missing");
         const struct tensor e = load(a, path, out[i].kind, g->diags);
+        comparing = g->io_out[i].name;
         compare(a, &out[i], &e, t);
+        comparing = NULL;
     }
 }
 
@@ -183,7 +203,7 @@ static void run_case(const struct test *t, const struct options *o)
         unlink(path);
     }
     struct plan *p;
-    if (exec_prepare("ref", g, NULL, a, &p) != OK)
+    if (exec_prepare(o->engine, g, NULL, a, &p) != OK)
         fail_diags(a, g->diags, "prepare");
     for (int k = 0;; k++) {
         const char *dir = arena_printf(a, "%s/test_data_set_%d", t->dir, k);
@@ -247,6 +267,7 @@ static void read_tolerance(struct arena *a, struct test *t)
         t->rtol = strtod(r + 7, NULL);
     if (x)
         t->atol = strtod(x + 7, NULL);
+    t->of_range = strstr(text, "\"of_range\"") != NULL;
 }
 
 static size_t list_cases(struct arena *a, const char *dir, const struct options *o,
@@ -292,7 +313,7 @@ static size_t run_all(struct test *t, size_t n, const struct options *o)
 int main(int argc, char **argv)
 {
     struct arena *a = arena_new();
-    struct options o = { .jobs = 2 };
+    struct options o = { .jobs = 2, .engine = "ref" };
     struct test *tests = NULL;
     size_t n = 0, cap = 0;
     int i = 1;
@@ -303,14 +324,16 @@ int main(int argc, char **argv)
             o.quiet = true;
         else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
             o.jobs = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--engine") == 0 && i + 1 < argc)
+            o.engine = argv[++i];
         else if (strcmp(argv[i], "--match") == 0 && i + 1 < argc)
             o.match = argv[++i];
         else
             i = argc;
     }
     if (i >= argc || o.jobs < 1 || o.jobs > 64) {
-        fprintf(stderr, "usage: onnx_cases [--rewrite] [--quiet] [--jobs N] [--match PATTERN] "
-                        "DIR...\n");
+        fprintf(stderr, "usage: onnx_cases [--rewrite] [--engine E] [--quiet] [--jobs N] "
+                        "[--match PATTERN] DIR...\n");
         return 2;
     }
     for (; i < argc; i++)

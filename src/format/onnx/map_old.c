@@ -245,6 +245,15 @@ static enum status old_group_norm(struct onnx_call *c)
     return onnx_same(c);
 }
 
+/* Before opset 20 of images only, and the modes had the names for two axes. */
+static enum status old_grid_sample(struct onnx_call *c)
+{
+    const char *mode = onnx_attr_str(c, "mode", "bilinear");
+    if (strcmp(mode, "bilinear") == 0 || strcmp(mode, "bicubic") == 0)
+        onnx_set_str(c, "mode", mode + strlen("bi"));
+    return onnx_same(c);
+}
+
 static enum status old_roi_align(struct onnx_call *c)
 {
     onnx_set_str(c, "coordinate_transformation_mode", "output_half_pixel");
@@ -329,6 +338,7 @@ const struct onnx_row onnx_rows_old[] = {
     { "GRU", "", 1, 6, "gru", old_rnn },
     { "Gemm", "", 1, 6, "gemm", old_gemm },
     { "GlobalLpPool", "", 1, 1, "global_lp_pool", old_p },
+    { "GridSample", "", 16, 19, "grid_sample", old_grid_sample },
     { "GroupNormalization", "", 18, 20, "group_normalization", old_group_norm },
     { "Hardmax", "", 1, 12, "hardmax", old_softmax },
     { "LSTM", "", 1, 6, "lstm", old_rnn },

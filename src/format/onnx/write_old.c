@@ -305,6 +305,20 @@ static enum status resize_11(struct onnx_put *p)
     return put_same(p);
 }
 
+/* Before opset 20 the modes had the names for two axes. */
+static enum status old_grid_sample(struct onnx_put *p)
+{
+    const struct grid_attrs *a = p->n->attrs;
+    static const char *const names[] = { "bilinear", "nearest", "bicubic" };
+    if (put_type(p, 0)->rank != 4)
+        return put_fail(p, DIAG_opset, "GridSample at opset %d is of images only", p->w->opset);
+    put_set_str(p, "mode", names[a->mode]);
+    put_in(p, 0);
+    put_in(p, 1);
+    p->n_in = 2;
+    return put_same(p);
+}
+
 /* Resize 10 and Upsample: asymmetric coordinates, rounded down, by scales. */
 static enum status old_resize(struct onnx_put *p)
 {
@@ -576,6 +590,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "group_normalization", 1, 20, NULL, group_norm },
     { "gemm", 1, 10, "Gemm", old_gemm },
     { "greater_or_equal", 1, 11, NULL, greater_or_equal },
+    { "grid_sample", 16, 19, "GridSample", old_grid_sample },
     { "hard_swish", 1, 13, NULL, hard_swish },
     { "hardmax", 1, 12, "Hardmax", old_softmax },
     { "if", 1, 10, "If", old_if },
