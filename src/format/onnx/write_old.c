@@ -607,6 +607,7 @@ const struct onnx_put_row onnx_put_old[] = {
     { "resize", 11, 12, "Resize", resize_11 },
     { "rms_normalization", 1, 22, NULL, rms_norm },
     { "roi_align", 10, 15, "RoiAlign", old_roi_align },
+    { "rotary_embedding", 10, 22, NULL, onnx_put_rotary },
     { "scatter_elements", 9, 10, "Scatter", NULL },
     { "slice", 1, 9, "Slice", old_slice },
     { "softmax", 1, 12, "Softmax", old_softmax },

@@ -115,6 +115,8 @@ const struct type *put_type(const struct onnx_put *p, int j);
 void put_emit(struct onnx_writer *w, const char *op, const char *domain, const char *label,
               const char *const *in, int n_in, const char *const *out, int n_out,
               const struct onnx_put_attr *attrs, int n_attrs, struct slice raw);
+/* write_rotary.c */
+enum status onnx_put_rotary(struct onnx_put *p);
 /* write.c */
 void onnx_put_type(struct onnx_writer *w, uint32_t field, const struct type *t);
 enum status onnx_put_graph(struct onnx_writer *w, region_id r, const char *name);
