@@ -106,11 +106,20 @@ UNARY_DEF(relu, DTM_ARITH, 0, "max(x, 0).", .attrs = NULL)
 
 UNARY_LOOP_AT(shrink_f, double, alpha_attrs,
               v < -at->alpha ? v + at->beta : v > at->alpha ? v - at->beta : 0)
+/* Towards zero, held within the type: a bias may be anything. */
+static int64_t to_i64(double v)
+{
+    if (v != v)
+        return 0;
+    return v >= 9223372036854774784.0 ? INT64_MAX :
+           v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
+}
+
 UNARY_LOOP_AT(shrink_i, int64_t, alpha_attrs,
-              (int64_t)((double)v < -at->alpha ? (double)v + at->beta :
-                        (double)v > at->alpha ? (double)v - at->beta : 0))
+              to_i64((double)v < -at->alpha ? (double)v + at->beta :
+                     (double)v > at->alpha ? (double)v - at->beta : 0))
 UNARY_LOOP_AT(shrink_u, uint64_t, alpha_attrs,
-              (uint64_t)(int64_t)((double)v > at->alpha ? (double)v - at->beta : 0))
+              (uint64_t)to_i64((double)v > at->alpha ? (double)v - at->beta : 0))
 UNARY_EVAL(shrink, shrink_f, shrink_i, shrink_u)
 UNARY_DEF(shrink, DTM_ARITH, 0, "x + bias below -lambd, x - bias above lambd, else 0.",
           .attrs = shrink_rows, .attrs_size = sizeof(struct alpha_attrs))

@@ -318,9 +318,20 @@ static enum status eval_stft(struct eval *e)
     const int64_t step = tensor_get_i64(e->x[STFT_STEP], 0), parts = x->dim[2];
     const int64_t n = length ? tensor_get_i64(length, 0) : w ? w->dim[0] : x->dim[1];
     const int64_t frames = e->y[0].dim[1], bins = a->onesided ? n / 2 + 1 : n;
-    double *v = eval_doubles(e, x), *window = eval_doubles(e, w);
+    double *v, *window;
     struct fft f;
 
+    if (x->rank != 3 || parts < 1 || parts > 2)
+        return eval_error(e, DIAG_shape, STFT_SIGNAL,
+                          "a signal is [batch, length, 1 or 2], not of rank %d", x->rank);
+    if (step < 1 || n < 1 || (frames > 0 && (frames - 1) * step + n > x->dim[1]))
+        return eval_error(e, DIAG_value, STFT_STEP, "frames of %lld every %lld in a signal of %lld",
+                          (long long)n, (long long)step, (long long)x->dim[1]);
+    if (w && tensor_elements(w) != n)
+        return eval_error(e, DIAG_shape, STFT_WINDOW, "the window has %lld elements, expected %lld",
+                          (long long)tensor_elements(w), (long long)n);
+    v = eval_doubles(e, x);
+    window = eval_doubles(e, w);
     fft_open(e, &f, n);
     for (int64_t i = 0; i < x->dim[0] * frames; i++) {
         const double *from = v + (i / frames * x->dim[1] + i % frames * step) * parts;

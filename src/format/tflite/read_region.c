@@ -26,6 +26,8 @@ enum status rd_if(struct rd *r, const struct rop *o)
     value_id in[MAX_STATE];
     if (o->n_in > MAX_STATE || o->n_out > MAX_STATE)
         return rd_foreign(r, o, "too many operands");
+    if (o->n_in < 1)
+        return rd_foreign(r, o, "no condition");
     for (int j = 0; j < o->n_in; j++)
         in[j] = rd_in(r, o, j);
     const node_id n = graph_add_node(r->g, r->region, OP_if, in, 1, o->n_out, NULL);
