@@ -35,6 +35,9 @@ enum status stats_file_write(const char *path, const char *model, struct stats *
                              uint32_t n, int64_t samples, struct arena *scratch, struct diags *ds);
 enum status stats_file_read(const char *path, const char *model, struct stats **stats, uint32_t n,
                             int64_t *samples, struct arena *a, struct diags *ds);
+enum status stats_bytes_read(const uint8_t *data, size_t bytes, const char *path, const char *model,
+                             struct stats **stats, uint32_t n, int64_t *samples, struct arena *a,
+                             struct diags *ds);
 /* group.c: which nodes are computed in integers, which values share an encoding. */
 void quant_classify(struct quant *q);
 void quant_group(struct quant *q);

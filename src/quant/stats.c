@@ -1,6 +1,7 @@
 /* stats.c - see stats.h. */
 #include "quant/stats.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -157,6 +158,28 @@ void stats_add(struct stats *s, const float *x, int64_t n, uint64_t *scratch)
     s->min = lo;
     s->max = hi;
     s->n += added;
+}
+
+bool stats_valid(const struct stats *s)
+{
+    uint64_t left = s->n;
+    int64_t bins;
+
+    if (s->n == 0)
+        return s->count == NULL && s->min == 0 && s->max == 0;
+    if (!(s->min <= s->max && fabs(s->min) <= (double)FLT_MAX && fabs(s->max) <= (double)FLT_MAX))
+        return false;
+    if (!s->count)
+        return true;
+    if (s->e != exponent_for(s->min, s->max) || s->first != index_of(s->min, s->e))
+        return false;
+    bins = index_of(s->max, s->e) - s->first + 1;
+    for (int64_t i = 0; i < HIST_BINS; i++) {
+        if (s->count[i] > left || (i >= bins && s->count[i]))
+            return false;
+        left -= s->count[i];
+    }
+    return left == 0;
 }
 
 void stats_merge(struct stats *into, const struct stats *from)

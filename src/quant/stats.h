@@ -26,6 +26,9 @@ void stats_init(struct stats *s, struct arena *a, bool histogram);
 /* scratch: threads_get() * HIST_BINS counters, zeroed; left zeroed. */
 void stats_add(struct stats *s, const float *x, int64_t n, uint64_t *scratch);
 void stats_merge(struct stats *into, const struct stats *from);
+/* Are these numbers such as stats_add() makes? Where bins lie follows from the range, and they hold n
+ * elements. n == 0: without bins. */
+bool stats_valid(const struct stats *s);
 size_t stats_scratch_counters(void);
 
 /* Lower edge of bin i of s, and its middle. */

@@ -128,8 +128,7 @@ static bool get_stats(struct reader *r, struct arena *a, uint32_t *i, struct sta
     get(r, &s->first, 8);
     get(r, &bins, 4);
     s->e = e;
-    if (r->bad || bins > HIST_BINS || e < -149 || e > 128 || s->first > INT64_C(1) << 51 ||
-        s->first < -(INT64_C(1) << 51) || !isfinite(s->min) || !isfinite(s->max) || s->min > s->max)
+    if (r->bad || bins > HIST_BINS)
         return false;
     if (bins > (r->n - r->at) / sizeof *s->count)
         return false;
@@ -138,7 +137,7 @@ static bool get_stats(struct reader *r, struct arena *a, uint32_t *i, struct sta
     s->has_hist = bins > 0;
     if (bins == 0)
         s->count = NULL;
-    return !r->bad;
+    return !r->bad && stats_valid(s);
 }
 
 static enum status broken(const char *path, struct diags *ds)
@@ -151,16 +150,14 @@ static enum status broken(const char *path, struct diags *ds)
     return ERR_INVALID;
 }
 
-enum status stats_file_read(const char *path, const char *model, struct stats **stats, uint32_t n,
-                            int64_t *samples, struct arena *a, struct diags *ds)
+enum status stats_bytes_read(const uint8_t *data, size_t bytes, const char *path, const char *model,
+                             struct stats **stats, uint32_t n, int64_t *samples, struct arena *a,
+                             struct diags *ds)
 {
-    struct blob *b;
-    struct reader r;
+    struct reader r = { data, bytes, 0, false };
     struct header h;
     struct where at = WHERE_NONE;
 
-    TRY(blob_map(a, path, ds, &b));
-    r = (struct reader){ b->data, b->bytes, 0, false };
     if (!get_header(&r, a, &h))
         return broken(path, ds);
     at.file = path;
@@ -181,6 +178,15 @@ enum status stats_file_read(const char *path, const char *model, struct stats **
         stats_merge(stats[i], &s);
     }
     return OK;
+}
+
+enum status stats_file_read(const char *path, const char *model, struct stats **stats, uint32_t n,
+                            int64_t *samples, struct arena *a, struct diags *ds)
+{
+    struct blob *b;
+
+    TRY(blob_map(a, path, ds, &b));
+    return stats_bytes_read(b->data, b->bytes, path, model, stats, n, samples, a, ds);
 }
 
 struct merged {
