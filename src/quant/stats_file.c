@@ -13,6 +13,9 @@
 #include "base/file.h"
 #include "quant/quant_int.h"
 
+/* A value number is the one thing a file may claim without paying for it in bytes. */
+enum { MOST_VALUES = 1 << 24 };
+
 static const char magic[8] = "SLIPSTA1";
 
 struct writer {
@@ -218,7 +221,7 @@ static enum status merge_one(struct merged *m, const char *path, struct header *
         struct stats s;
         uint32_t i;
 
-        if (!get_stats(&r, a, &i, &s) || i > 100000000)
+        if (!get_stats(&r, a, &i, &s) || i >= MOST_VALUES)
             return broken(path, ds);
         if (i >= m->n) {
             m->stats = arena_grow(a, m->stats, m->n, i + 1, &m->cap, sizeof *m->stats);
