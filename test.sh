@@ -76,6 +76,7 @@ if [ -n "$clang" ]; then
 fi
 if [ -n "$judges" ]; then
     echo "judges"
+    [ -z "$long" ] || export SLIPWAY_RANDOM_GRAPHS="${SLIPWAY_RANDOM_GRAPHS:-2000}"
     bash tests/judges/run.sh "$root/build-test/slipway" >build-test/judges.log 2>&1 ||
         echo "FAIL judges: the runner ended with $?" >>build-test/judges.log
     add build-test/judges.log
