@@ -31,6 +31,28 @@ void wr_number(struct wr *w)
     }
 }
 
+/* Arithmetic that the file could say but TFLite's kernels do not take; NULL: nothing. To them 8-bit
+ * integers are quantised numbers, and they end the program where there is no scale. */
+static const char *unfit_arithmetic(const struct graph *g, const struct node *x)
+{
+    static const enum op_id strict[] = {
+        OP_add,   OP_sub,  OP_mul,           OP_div,     OP_mod,
+        OP_equal, OP_less, OP_less_or_equal, OP_greater, OP_greater_or_equal
+    };
+    bool listed = false;
+    for (size_t i = 0; i < COUNT(strict); i++)
+        listed = listed || x->op == strict[i];
+    for (int j = 0; j < x->n_in && (listed || x->op == OP_pow); j++) {
+        const struct value *v = graph_value(g, x->in[j].v);
+        const enum dtype dt = v->type.dtype, first = graph_value(g, x->in[0].v)->type.dtype;
+        if (listed && !v->enc && dtype_is_int(dt) && dtype_bits(dt) == 8)
+            return "plain 8-bit integers, which its kernels take for quantised numbers";
+        if (x->op == OP_pow && (dt == DT_i64 || dt != first))
+            return "powers of int64 or of two element types";
+    }
+    return NULL;
+}
+
 static bool check_types(struct wr *w, node_id n)
 {
     const struct node *x = graph_node(w->g, n);
@@ -44,7 +66,10 @@ static bool check_types(struct wr *w, node_id n)
         if (tfl_tensor_type(value_storage(q)) < 0 || q->type.kind != TYPE_TENSOR)
             return wr_refuse(w, n, "an element type that TFLite does not have"), false;
     }
-    return true;
+    const char *unfit = unfit_arithmetic(w->g, x);
+    if (unfit)
+        wr_refuse(w, n, unfit);
+    return unfit == NULL;
 }
 
 static enum status write_node(struct wr *w, node_id n)
