@@ -67,8 +67,7 @@ static void store_f8(const struct cast_job *j, int64_t at, int64_t n, const doub
     }
 }
 
-/* Truncated, and wrapped into 64 bits; a NaN is the least integer, as x86 and arm differ. */
-static int64_t wrap_f64(double v)
+int64_t elem_wrap_f64(double v)
 {
     if (v >= -0x1p63 && v < 0x1p63)
         return (int64_t)v;
@@ -94,7 +93,7 @@ static void cast_range(void *ctx, int64_t begin, int64_t end, int worker)
                 v.u[k] = v.f[k] != 0;
         else if (cx == EC_F64 && cy != EC_F64)
             for (int64_t k = 0; k < n; k++)
-                v.i[k] = wrap_f64(v.f[k]);
+                v.i[k] = elem_wrap_f64(v.f[k]);
         else if (cx == EC_I64 && cy == EC_F64)
             for (int64_t k = 0; k < n; k++)
                 v.f[k] = (double)v.i[k];

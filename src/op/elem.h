@@ -20,6 +20,8 @@ union chunk {
 };
 
 enum elem_class elem_class(enum dtype dt);
+/* Truncated, and wrapped into 64 bits; a NaN is the least integer, as x86 and arm differ. */
+int64_t elem_wrap_f64(double v);
 void elems_load(const struct tensor *t, int64_t first, int64_t n, enum elem_class c,
                 union chunk *out);
 void elems_store(struct tensor *t, int64_t first, int64_t n, enum elem_class c,

@@ -1,4 +1,5 @@
 /* matmul.c - matrix products: mat_mul, gemm, fully_connected, in floats and integers. */
+#include "op/elem.h"
 #include "op/nn.h"
 
 /* -- inference -------------------------------------------------------------------------------- */
@@ -280,10 +281,11 @@ static void integer_matmul(struct eval *e, bool ta, bool tb, const struct gemm_a
                                 base_b[batch] + col * (tb ? s.k : 1) };
         int64_t v = integer_dot(a, b, at, step, s.k);
         if (g && g->alpha != 1)
-            v = (int64_t)(g->alpha * (double)v);
+            v = elem_wrap_f64(g->alpha * (double)v);
         if (c) {
             const int64_t add = tensor_get_i64(c, row * c_rs + col * c_cs);
-            v += g->beta == 1 ? add : (int64_t)(g->beta * (double)add);
+            const int64_t more = g->beta == 1 ? add : elem_wrap_f64(g->beta * (double)add);
+            v = (int64_t)((uint64_t)v + (uint64_t)more);
         }
         tensor_set_i64(&e->y[0], i, wrap_integer(e->y[0].dtype, v));
     }
