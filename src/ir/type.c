@@ -143,8 +143,9 @@ int64_t dims_product(const dim_t *dims, int from, int to)
 {
     int64_t n = 1;
 
+    /* unsigned: before a dim of 0 the others may be anything */
     for (int d = from; d < to; d++)
-        n *= dims[d];
+        n = (int64_t)((uint64_t)n * (uint64_t)dims[d]);
     return n;
 }
 

@@ -342,6 +342,10 @@ static enum status infer_rotary(struct infer *in)
             return infer_error(in, DIAG_shape, j, "rank is %d, expected %d", t->rank, want);
         TRY(infer_same_dim(in, j, want - 1, infer_dim_op(in, '/', size, 2), t->dim[want - 1],
                            &same));
+        if (want == 2 || x->rank == RANK_UNKNOWN)
+            continue;
+        TRY(infer_same_dim(in, j, 0, x->dim[0], t->dim[0], &same));
+        TRY(infer_same_dim(in, j, 1, x->dim[x->rank - 2], t->dim[1], &same));
     }
     return infer_same_as_first(in);
 }
@@ -378,6 +382,9 @@ static enum status eval_rotary(struct eval *e)
     r.size = flat ? x->dim[2] / a->num_heads : x->dim[3];
     r.turn = a->rotary_embedding_dim ? a->rotary_embedding_dim : r.size;
     const int64_t rows = positions ? e->x[RE_COS]->dim[0] : 0;
+    if (positions && e->x[RE_SIN]->dim[0] != rows)
+        return eval_error(e, DIAG_shape, RE_SIN, "has %lld rows, cos_cache %lld",
+                          (long long)e->x[RE_SIN]->dim[0], (long long)rows);
     if (positions && tensor_elements(positions) != x->dim[0] * r.len)
         return eval_error(e, DIAG_shape, RE_POSITIONS, "%lld positions, expected %lld",
                           (long long)tensor_elements(positions), (long long)(x->dim[0] * r.len));

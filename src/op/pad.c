@@ -50,7 +50,7 @@ static enum status check_mode(struct infer *in, int d, int64_t n, int64_t begin,
 {
     const struct pad_attrs *at = in->attrs;
 
-    if (begin < -n || end < -n || begin + n + end < 0)
+    if (begin < -n || end < -n || (begin < 0 && end < 0 && begin + n + end < 0))
         return infer_error(in, DIAG_value, 1,
                            "crops %" PRId64 " and %" PRId64 " off dim %d, which is %" PRId64,
                            -begin, -end, d, n);

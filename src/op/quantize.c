@@ -210,6 +210,8 @@ static enum status quantize_run(struct eval *e, enum dtype precision, bool satur
 
     if (tensor_elements(j.y) == 0)
         return OK;
+    if (n == 0)
+        return eval_error(e, DIAG_shape, 1, "has no element");
     if (zero && tensor_elements(zero) != n)
         return eval_error(e, DIAG_shape, 2, "has %" PRId64 " elements, the scale %" PRId64,
                           tensor_elements(zero), n);
