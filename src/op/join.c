@@ -125,7 +125,9 @@ static enum status split_sizes(struct infer *in, dim_t whole, dim_t *size, int m
         for (int j = 0; j < n; j++) {
             if (known_number(size[j], &v) && v < 0)
                 return infer_error(in, DIAG_value, 1, "size %d is %" PRId64, j, v);
-            sum = sum >= 0 && size[j] >= 0 ? sum + size[j] : -1;
+            if (sum >= 0 && size[j] >= 0 && __builtin_add_overflow(sum, size[j], &sum))
+                return infer_error(in, DIAG_value, 1, "the sizes add up beyond any tensor");
+            sum = size[j] < 0 ? -1 : sum;
         }
         for (int j = n < 0 ? 0 : n; j < in->ny; j++)
             size[j] = DIM_UNKNOWN;

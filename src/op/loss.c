@@ -47,6 +47,12 @@ static enum status loss_store(struct eval *e, const struct loss *l)
     const int64_t n = tensor_elements(target);
     double sum = 0, total = 0;
 
+    if (n * l->classes != tensor_elements(e->x[0]))
+        return eval_error(e, DIAG_shape, 1, "%lld targets do not fit scores of %lld elements",
+                          (long long)n, (long long)tensor_elements(e->x[0]));
+    if (weight && tensor_elements(weight) != l->classes)
+        return eval_error(e, DIAG_shape, 2, "%lld weights for %lld classes",
+                          (long long)tensor_elements(weight), (long long)l->classes);
     for (int64_t i = 0; i < n; i++) {
         const int64_t c = tensor_get_i64(target, i);
         const bool ignored = c == a->ignore_index;
