@@ -120,7 +120,6 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .calib = job_string(j, "calib"),
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
-        .overrides = job_string(j, "overrides"),
         .encodings = job_string(j, "encodings"),
         .progress = progress,
         .progress_ctx = j,
@@ -173,6 +172,22 @@ static void report(struct slip_job *j, struct graph *g, const char *out, const s
         job_say(j, "next: slipway verify %s %s --inputs DATA\n", j->argument[0], out);
 }
 
+/* Options that only quantisation reads are not passed over in silence. */
+static enum status refuse_idle_options(struct slip_job *j)
+{
+    static const char *const idle[] = { "calib",       "calib-steps", "method",       "percentile",
+                                        "weight-type", "per-channel", "encodings",    "shard",
+                                        "stats",       "io-dtype",    "native-inputs" };
+
+    for (size_t i = 0; i < COUNT(idle); i++)
+        if (job_has(j, idle[i])) {
+            job_usage(j, "--%s does nothing without --quantize", idle[i]);
+            diag_hint(j->diags, "say which scheme, as in --quantize int8");
+            return ERR_USAGE;
+        }
+    return OK;
+}
+
 enum status convert_graph(struct slip_job *j, struct graph *g, const char *scheme)
 {
     const char *out = job_string(j, "output");
@@ -184,6 +199,8 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     const struct format *f = NULL;
     bool only_stats = job_has(j, "shard");
 
+    if (!scheme)
+        TRY(refuse_idle_options(j));
     if (!only_stats || out)
         TRY(find_format(j, out, &f));
     else

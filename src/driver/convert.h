@@ -25,7 +25,6 @@
     { "percentile", 0,  false, SLIP_OPT_FLOAT,  "P",        NULL, NULL,   "for --method percentile (default: 99.99)" },                                     \
     { "weight-type", 0, false, SLIP_OPT_ENUM,   NULL,       "int8|uint8", NULL, "int8-dynamic in ONNX: type of the weights" },                              \
     { "per-channel", 0, false, SLIP_OPT_ENUM,   NULL,       "yes|no", NULL, "a scale per output channel (default: the scheme's)" },                         \
-    { "overrides", 0,   false, SLIP_OPT_PATH,   "IN.json",  NULL, NULL,   "encodings to use instead of calibrated ones" },                                  \
     { "encodings", 0,   false, SLIP_OPT_PATH,   "OUT.json", NULL, NULL,   "write the encodings of all tensors" },                                           \
     { "shard",     0,   false, SLIP_OPT_STRING, "I/N",      NULL, NULL,   "calibrate on part I of N only, with --stats; auto: from the job scheduler" },    \
     { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \

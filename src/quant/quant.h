@@ -22,7 +22,6 @@ struct quant_options {
     const char *calib;       /* DATA; NULL: none given */
     int64_t calib_steps;     /* 0: all samples */
     const char *io_dtype;    /* keep, float, quant */
-    const char *overrides;   /* encodings JSON in; NULL */
     const char *encodings;   /* encodings JSON out; NULL */
     int shard, n_shards;     /* this process's part; n_shards 0: all */
     const char *stats_out;   /* write the statistics and stop; NULL */
