@@ -55,6 +55,10 @@ static enum status open_candidate(struct verification *v, struct candidate *c)
                  &c->in));
     TRY(match_io(j->arena, ref->io_out, ref->n_io_out, g->io_out, g->n_io_out, "output", &mo,
                  j->diags, &c->out));
+    for (size_t i = 0; i < g->n_io_in; i++)
+        match_layout(&g->io_in[i], &ref->io_in[c->in[i].other]);
+    for (size_t i = 0; i < ref->n_io_out; i++)
+        match_layout(&g->io_out[c->out[i].other], &ref->io_out[i]);
     return runset_prepare(j, g, runset_engine(j, g), NULL, &c->run);
 }
 

@@ -75,6 +75,26 @@ enum status match_io(struct arena *a, const struct io *want, size_t n_want, cons
     return OK;
 }
 
+void match_layout(struct io *artifact, const struct io *original)
+{
+    static const uint8_t moves[2][4] = { { 0, 2, 3, 1 }, { 0, 3, 1, 2 } };
+    const struct type *a = &artifact->type, *o = &original->type;
+
+    if (artifact->perm_rank || a->rank != 4 || o->rank != 4 || !type_is_static(a) ||
+        !type_is_static(o) || type_same_dims(a, o))
+        return;
+    for (int m = 0; m < 2; m++) {
+        bool fits = true;
+
+        for (int d = 0; d < 4; d++)
+            fits = fits && a->dim[d] == o->dim[moves[m][d]];
+        if (fits && artifact->perm_rank == 0) {
+            artifact->perm_rank = 4;
+            memcpy(artifact->perm, moves[m], sizeof moves[m]);
+        }
+    }
+}
+
 /* out dim d is t's dim perm[d] */
 static void permute(const struct tensor *t, const uint8_t *perm, struct pool *pool,
                     struct tensor *out)
