@@ -106,17 +106,38 @@ static enum status parse_shard(struct slip_job *j, struct quant_options *q)
     return OK;
 }
 
+/* Options that are settings by another name. */
+static void given_settings(struct slip_job *j, struct quant_options *q)
+{
+    static const struct {
+        const char *option, *setting;
+    } rows[] = {
+        { "method", "calibration.method" },
+        { "percentile", "calibration.percentile" },
+        { "per-channel", "weights.granularity" },
+    };
+    struct quant_set *set = ARENA_ARRAY(j->arena, struct quant_set, COUNT(rows));
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *value = job_string(j, rows[i].option);
+
+        if (!value)
+            continue;
+        if (strcmp(rows[i].option, "per-channel") == 0)
+            value = strcmp(value, "yes") == 0 ? "channel" : "tensor";
+        set[q->n_set++] = (struct quant_set){ rows[i].setting, value,
+                                              arena_printf(j->arena, "--%s", rows[i].option) };
+    }
+    q->set = set;
+}
+
 static enum status quantise(struct slip_job *j, struct graph *g, const char *scheme,
                             const struct format *f, struct quant_report *report)
 {
-    const char *per_channel = job_string(j, "per-channel");
     struct quant_options q = {
         .scheme = scheme,
-        .method = job_string(j, "method"),
-        .percentile = job_float(j, "percentile", 0),
         .weight_type = job_string(j, "weight-type"),
         .format = f->name,
-        .per_channel = per_channel ? strcmp(per_channel, "yes") == 0 : -1,
         .calib = job_string(j, "calib"),
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
@@ -125,6 +146,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .progress_ctx = j,
     };
 
+    given_settings(j, &q);
     TRY(parse_shard(j, &q));
     return quant_apply(g, &q, report);
 }

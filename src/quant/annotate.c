@@ -1,4 +1,4 @@
-/* annotate.c - ranges become encodings; borders get requantize nodes; constants are stored.
+/* annotate.c - encodings onto values; borders get requantize nodes; constants are stored.
  *
  * `requantize` is the identity on real numbers: float to stored, stored to float, or stored to
  * differently stored, by what its operand and result carry. One is made per value and side, and
@@ -10,83 +10,37 @@
 #include "ir/op.h"
 #include "quant/quant_int.h"
 
-struct borders {
-    value_id *stored; /* by value: its requantized copy for integer users; ABSENT: none yet */
-    value_id *real;   /* by value: its float copy */
+struct copy {
+    value_id v;
+    struct copy *next;
 };
 
-/* -- encodings of the groups ------------------------------------------------------------------ */
-
-static enum status fixed_encoding(struct quant *q, const struct rule *r, uint32_t root)
-{
-    q->enc[root] = encoding_new(q->g->arena, q->act, r->scale, q->qmin + r->zero_above_min);
-    return OK;
-}
-
-static void widen(struct range *r, bool *any, double lo, double hi)
-{
-    r->lo = *any ? fmin(r->lo, lo) : lo;
-    r->hi = *any ? fmax(r->hi, hi) : hi;
-    *any = true;
-}
-
-static enum status group_ranges(struct quant *q)
-{
-    struct range *range = ARENA_ARRAY(q->a, struct range, q->n_values + 1);
-    bool *any = ARENA_ARRAY(q->a, bool, q->n_values + 1);
-    struct graph *g = q->g;
-
-    for (uint32_t i = 0; i < q->n_values; i++) {
-        const struct stats *s = q->stats[i];
-        struct range r;
-
-        if (!s || s->n == 0 || q->unseen[i])
-            continue;
-        r = q->method->choose(s, q->o->percentile > 0 ? q->o->percentile : 99.99);
-        widen(&range[quant_root(q, i)], &any[quant_root(q, i)], r.lo, r.hi);
-    }
-    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
-        const struct node *x = graph_node(g, n);
-
-        /* constants that share a group count with their whole range */
-        if (!q->rule[n.i] || q->kind[n.i] != RULE_SAME_ALL)
-            continue;
-        for (int j = 0; j < x->n_in; j++)
-            if (quant_is_act(q, n, j) && graph_is_const(g, x->in[j].v)) {
-                const uint32_t root = quant_root(q, x->out[0].i);
-                struct range r;
-
-                TRY(quant_const_range(q, x->in[j].v, &r));
-                widen(&range[root], &any[root], r.lo, r.hi);
-            }
-    }
-    for (uint32_t i = 0; i < q->n_values; i++) {
-        double scale;
-        int64_t zero;
-
-        if (!q->wanted[i] || quant_root(q, i) != i || q->enc[i])
-            continue;
-        range_to_encoding(range[i], q->qmin, q->qmax, false, &scale, &zero);
-        q->enc[i] = encoding_new(g->arena, q->act, scale, zero);
-    }
-    return OK;
-}
-
-static enum status make_encodings(struct quant *q)
-{
-    struct graph *g = q->g;
-
-    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
-        if (q->rule[n.i] && q->kind[n.i] == RULE_FIXED)
-            TRY(fixed_encoding(q, q->rule[n.i], quant_root(q, graph_node(g, n)->out[0].i)));
-    return group_ranges(q);
-}
+struct borders {
+    /* by value: its requantized copies for integer users, last made first; NULL: none yet */
+    struct copy **stored;
+    value_id *real; /* by value: its float copy */
+};
 
 /* -- borders ------------------------------------------------------------------------------------ */
 
+/* The width in which v is stored: its producer's, or for what is made in float the widest in which an
+ * integer node reads it. */
+static enum dtype store_of(const struct quant *q, value_id v)
+{
+    const node_id d = graph_def(q->g, v);
+    int bits = 0;
+
+    if (has_node(d) && quant_is_int(q, d))
+        return quant_node_store(q, d);
+    for (const struct use *u = graph_value(q->g, v)->uses; u; u = u->next)
+        if (quant_is_int(q, u->user) && q->bits[u->user.i] > bits)
+            bits = q->bits[u->user.i];
+    return quant_store(q, bits);
+}
+
 static const struct encoding *encoding_of(struct quant *q, value_id v)
 {
-    return v.i < q->n_values ? q->enc[quant_root(q, v.i)] : NULL;
+    return quant_encoding_as(q, v, store_of(q, v));
 }
 
 /* Does v itself carry an encoding: made by an integer node, or an input that is stored? */
@@ -95,7 +49,7 @@ static bool is_stored(struct quant *q, value_id v)
     const node_id d = graph_def(q->g, v);
 
     if (has_node(d))
-        return d.i < q->n_nodes && q->rule[d.i] != NULL;
+        return quant_is_int(q, d);
     return graph_value(q->g, v)->enc != NULL;
 }
 
@@ -119,40 +73,42 @@ static node_id first_node(struct quant *q, value_id v)
     return has_node(d) ? graph_node(q->g, d)->next : graph_region(q->g, MAIN_REGION)->first;
 }
 
+/* Does want differ from what all readers of this width share? Then the copy is this reader's alone. */
+static bool is_own(struct quant *q, value_id v, const struct encoding *want)
+{
+    return !encoding_same(want, quant_encoding_as(q, v, want->storage));
+}
+
+static value_id stored_copy(struct quant *q, struct borders *b, value_id v,
+                            const struct encoding *want, node_id reader)
+{
+    struct copy *c;
+
+    if (is_own(q, v, want))
+        return requantize(q, v, want, reader);
+    for (c = b->stored[v.i]; c; c = c->next)
+        if (encoding_same(graph_value(q->g, c->v)->enc, want))
+            return c->v;
+    c = ARENA_NEW(q->a, struct copy);
+    c->v = requantize(q, v, want, first_node(q, v));
+    c->next = b->stored[v.i];
+    b->stored[v.i] = c;
+    return c->v;
+}
+
 /* What an integer node reads for its activation operand v. */
 static enum status stored_operand(struct quant *q, struct borders *b, node_id n, int j)
 {
     struct graph *g = q->g;
     const value_id v = graph_node(g, n)->in[j].v;
-    const struct encoding *want = NULL;
+    const struct encoding *want;
     value_id use = v;
 
-    if (q->kind[n.i] == RULE_SAME_ALL)
-        want = encoding_of(q, graph_node(g, n)->out[0]);
-    if (q->kind[n.i] == RULE_SAME && j > 0)
-        want = encoding_of(q, graph_node(g, n)->in[0].v);
-    if (graph_is_const(g, v)) {
-        struct range r;
-        double scale;
-        int64_t zero;
-
-        if (!want) {
-            TRY(quant_const_range(q, v, &r));
-            range_to_encoding(r, q->qmin, q->qmax, false, &scale, &zero);
-            want = encoding_new(g->arena, q->act, scale, zero);
-        }
+    TRY(quant_operand_encoding(q, n, j, &want));
+    if (graph_is_const(g, v))
         TRY(quant_bake(q, v, want, &use));
-    } else if (!is_stored(q, v)) {
-        if (want && !encoding_same(want, encoding_of(q, v))) {
-            use = requantize(q, v, want, n);
-        } else {
-            if (!has_value(b->stored[v.i]))
-                b->stored[v.i] = requantize(q, v, encoding_of(q, v), first_node(q, v));
-            use = b->stored[v.i];
-        }
-    } else if (want && !encoding_same(want, encoding_of(q, v))) {
-        use = requantize(q, v, want, n);
-    }
+    else if (!is_stored(q, v) || !encoding_same(want, encoding_of(q, v)))
+        use = stored_copy(q, b, v, want, n);
     graph_set_operand(g, n, j, use);
     return OK;
 }
@@ -196,7 +152,7 @@ static void store_inputs(struct quant *q)
 static enum status fix_operands(struct quant *q, struct borders *b, node_id n)
 {
     const struct node *x = graph_node(q->g, n);
-    const bool integer = n.i < q->n_nodes && q->rule[n.i];
+    const bool integer = quant_is_int(q, n);
     const bool output = same_node(n, graph_region(q->g, MAIN_REGION)->last);
 
     for (int j = 0; j < x->n_in; j++) {
@@ -226,6 +182,14 @@ static enum status fix_regions(struct quant *q, struct borders *b)
 
 /* -- redundant activations ------------------------------------------------------------------------ */
 
+static int64_t least_code(const struct encoding *e)
+{
+    int64_t lo, hi;
+
+    dtype_int_range(e->storage, &lo, &hi);
+    return lo;
+}
+
 /* relu and clip whose cut the stored range already makes (group.c) go away. */
 static void drop_clamps(struct quant *q)
 {
@@ -238,11 +202,11 @@ static void drop_clamps(struct quant *q)
         value_id from;
 
         next = graph_next(g, n);
-        if (n.i >= q->n_nodes || !q->rule[n.i] || q->kind[n.i] != RULE_CLAMP)
+        if (!quant_is_int(q, n) || q->kind[n.i] != RULE_CLAMP)
             continue;
         from = x->in[0].v;
         e = graph_value(g, x->out[0])->enc;
-        if (from.i >= q->n_values || !q->unseen[from.i] || encoding_zero(e, 0) != q->qmin)
+        if (from.i >= q->n_values || !q->unseen[from.i] || encoding_zero(e, 0) != least_code(e))
             continue;
         graph_origin_move(g, x->out[0], from, NULL, 0);
         graph_replace_uses(g, x->out[0], from);
@@ -253,21 +217,19 @@ static void drop_clamps(struct quant *q)
 enum status quant_annotate(struct quant *q)
 {
     struct graph *g = q->g;
-    struct borders b = { ARENA_ARRAY(q->a, value_id, q->n_values + 1),
+    struct borders b = { ARENA_ARRAY(q->a, struct copy *, q->n_values + 1),
                          ARENA_ARRAY(q->a, value_id, q->n_values + 1) };
     const node_id yield = graph_region(g, MAIN_REGION)->last;
     node_id next;
 
-    memset(b.stored, 0xff, q->n_values * sizeof *b.stored);
     memset(b.real, 0xff, q->n_values * sizeof *b.real);
-    TRY(make_encodings(q));
     store_inputs(q);
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = next) {
         next = graph_next(g, n);
         if (n.i >= q->n_nodes)
             continue;
         TRY(fix_operands(q, &b, n));
-        if (!q->rule[n.i]) {
+        if (!quant_is_int(q, n)) {
             q->report->n_float++;
             continue;
         }
@@ -279,7 +241,7 @@ enum status quant_annotate(struct quant *q)
                 graph_value(g, y)->enc = encoding_of(q, y);
         }
         if (q->kind[n.i] == RULE_WEIGHTED)
-            TRY(quant_weights(q, n));
+            TRY(quant_weights_bake(q, n));
     }
     TRY(fix_regions(q, &b));
     TRY(fix_operands(q, &b, yield));

@@ -24,7 +24,8 @@ static void join(struct quant *q, value_id a, value_id b)
 {
     const uint32_t x = quant_root(q, a.i), y = quant_root(q, b.i);
 
-    q->fixed[x] |= q->fixed[y];
+    if (!q->fixed[x])
+        q->fixed[x] = q->fixed[y];
     q->parent[y] = x;
 }
 
@@ -32,6 +33,11 @@ static bool is_f32(const struct graph *g, value_id v)
 {
     return has_value(v) && graph_value(g, v)->type.dtype == DT_f32 &&
            graph_value(g, v)->type.kind == TYPE_TENSOR;
+}
+
+bool quant_is_int(const struct quant *q, node_id n)
+{
+    return n.i < q->n_nodes && q->rule[n.i] && q->bits[n.i] > 0;
 }
 
 bool quant_is_act(const struct quant *q, node_id n, int j)
@@ -133,6 +139,14 @@ static void keep_useful_moves(struct quant *q)
             q->rule[n.i] = NULL;
 }
 
+static void default_bits(struct quant *q)
+{
+    for (uint32_t i = 0; i < q->n_nodes; i++) {
+        q->bits[i] = q->rule[i] ? (uint8_t)q->s->activations.bits : 0;
+        q->weight_bits[i] = (uint8_t)q->s->weights.bits;
+    }
+}
+
 void quant_classify(struct quant *q)
 {
     struct graph *g = q->g;
@@ -149,6 +163,7 @@ void quant_classify(struct quant *q)
             q->rule[n.i] = r;
     }
     keep_useful_moves(q);
+    default_bits(q);
 }
 
 static bool single_use(const struct graph *g, value_id v)
@@ -160,7 +175,7 @@ static bool from_integer_node(const struct quant *q, value_id v)
 {
     const node_id d = graph_def(q->g, v);
 
-    return has_node(d) && d.i < q->n_nodes && q->rule[d.i] != NULL;
+    return has_node(d) && quant_is_int(q, d);
 }
 
 /* An activation whose producer's stored range already cuts as it does: the producer takes over its
@@ -183,7 +198,7 @@ static void group_node(struct quant *q, node_id id)
     const enum rule_kind kind = q->kind[id.i];
 
     if (kind == RULE_FIXED)
-        q->fixed[quant_root(q, n->out[0].i)] = true;
+        q->fixed[quant_root(q, n->out[0].i)] = q->rule[id.i];
     if (kind == RULE_CLAMP)
         group_clamp(q, n);
     if (kind == RULE_SAME)
@@ -207,12 +222,12 @@ void quant_group(struct quant *q)
     for (uint32_t i = 0; i < q->n_values; i++)
         q->parent[i] = i;
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
-        if (q->rule[n.i])
+        if (quant_is_int(q, n))
             group_node(q, n);
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
         const struct node *x = graph_node(g, n);
 
-        if (!q->rule[n.i])
+        if (!quant_is_int(q, n))
             continue;
         for (int j = 0; j < x->n_in; j++)
             if (quant_is_act(q, n, j) && !graph_is_const(g, x->in[j].v))

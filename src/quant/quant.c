@@ -60,9 +60,22 @@ static enum status refuse_quantised(struct graph *g)
     return OK;
 }
 
+/* The scheme's own, then what the caller said. */
+static enum status fill_settings(const struct scheme *scheme, const struct quant_options *o,
+                                 struct quant_settings *s, struct arena *a, struct diags *ds)
+{
+    TRY(settings_default(s, a, ds));
+    for (const struct quant_set *d = scheme->settings; d && d->name; d++)
+        TRY(setting_set_named(s, d->name, d->value, scheme->name, a, ds));
+    for (size_t i = 0; i < o->n_set; i++)
+        TRY(setting_set_named(s, o->set[i].name, o->set[i].value, o->set[i].source, a, ds));
+    return OK;
+}
+
 enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
 {
     const struct scheme *s = scheme_by_name(o->scheme);
+    struct quant_settings settings;
     const char *names[32];
     size_t n = 0;
 
@@ -81,6 +94,7 @@ enum status quant_apply(struct graph *g, const struct quant_options *o, struct q
         diag_warn(g->diags, DIAG_usage, WHERE_NONE,
                   "scheme %s does not calibrate: --calib is not used", s->name);
     TRY(refuse_quantised(g));
-    TRY(s->apply(g, o, r));
+    TRY(fill_settings(s, o, &settings, g->arena, g->diags));
+    TRY(s->apply(g, o, &settings, r));
     return graph_verify(g, STAGE_ANY);
 }

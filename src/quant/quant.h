@@ -1,6 +1,7 @@
 /* quant.h - calibration and quantisation of a graph.
  *
- * A scheme chooses bits and ranges; it is one `const struct scheme`, one line in schemes.def. Static
+ * A scheme is a set of settings and the way to apply them: one `const struct scheme`, one line in
+ * schemes.def. Static
  * schemes calibrate: one streaming pass over the samples collects the statistics the method declares,
  * in memory that does not depend on the number of samples, with results identical for any thread
  * count and sample order. The result is an annotated graph: activations and weights carry encodings,
@@ -11,14 +12,21 @@
 
 #include "format/samples/samples.h"
 #include "ir/graph.h"
+#include "quant/settings.h"
+
+/* One setting given by the caller; it wins over the scheme and the settings file. */
+struct quant_set {
+    const char *name;   /* "section.key" of settings.def */
+    const char *value;  /* as text */
+    const char *source; /* for diagnostics: "--method" */
+};
 
 struct quant_options {
-    const char *scheme;      /* int8, int8-dynamic, fp16, ... */
-    const char *method;      /* minmax, percentile; NULL: the scheme's */
-    double percentile;       /* 0: 99.99 */
+    const char *scheme; /* int8, int8-dynamic, fp16, ... */
+    const struct quant_set *set;
+    size_t n_set;
     const char *weight_type; /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
     const char *format;      /* what will be written: "tflite", "onnx": their rules differ */
-    int per_channel;         /* -1: the scheme's default, 0, 1 */
     const char *calib;       /* DATA; NULL: none given */
     int64_t calib_steps;     /* 0: all samples */
     const char *io_dtype;    /* keep, float, quant */
@@ -42,7 +50,9 @@ struct quant_report {
 struct scheme {
     const char *name, *help;
     bool calibrates;
-    enum status (*apply)(struct graph *g, const struct quant_options *o, struct quant_report *r);
+    const struct quant_set *settings; /* what differs from settings.def; ends with name NULL */
+    enum status (*apply)(struct graph *g, const struct quant_options *o,
+                         const struct quant_settings *s, struct quant_report *r);
 };
 extern const struct scheme *const schemes[]; /* NULL-terminated */
 const struct scheme *scheme_by_name(const char *name);

@@ -68,9 +68,10 @@ static enum status convert(struct quant *q, value_id v)
     return OK;
 }
 
-static enum status apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+static enum status apply(struct graph *g, const struct quant_options *o,
+                         const struct quant_settings *s, struct quant_report *r)
 {
-    struct quant q = { .g = g, .o = o, .report = r, .a = g->arena, .ds = g->diags };
+    struct quant q = { .g = g, .o = o, .s = s, .report = r, .a = g->arena, .ds = g->diags };
     const uint32_t n = g->n_values;
 
     for (uint32_t i = 0; i < n; i++) {

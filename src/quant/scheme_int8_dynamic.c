@@ -58,6 +58,13 @@ static enum status weight_encoding(struct quant *q, value_id w, int axis, bool p
     return OK;
 }
 
+static bool per_channel(const struct quant *q, bool by_default)
+{
+    const char *asked = q->s->weights.granularity;
+
+    return strcmp(asked, "auto") == 0 ? by_default : strcmp(asked, "channel") == 0;
+}
+
 /* -- TFLite --------------------------------------------------------------------------------------- */
 
 static enum status hybrid(struct quant *q, node_id id)
@@ -71,8 +78,7 @@ static enum status hybrid(struct quant *q, node_id id)
 
     if (!conv && !is_op(n, "fully_connected"))
         return OK;
-    TRY(weight_encoding(q, w, 0, q->o->per_channel != 0 && (conv || q->o->per_channel == 1), DT_i8,
-                        &e));
+    TRY(weight_encoding(q, w, 0, per_channel(q, conv), DT_i8, &e));
     TRY(quant_bake(q, w, e, &baked));
     graph_set_operand(g, id, 1, baked);
     q->report->n_quantised++;
@@ -201,14 +207,14 @@ static enum status integer_op(struct quant *q, node_id id)
         q->o->weight_type && strcmp(q->o->weight_type, "uint8") == 0 ? DT_u8 : DT_i8;
     const struct cast_attrs to_f32 = { .to = DT_f32, .saturate = 1 };
     /* an unsigned zero point per channel is not something runtimes take: one scale then */
-    const bool per_channel = q->o->per_channel != 0 && storage == DT_i8;
+    const bool channels = per_channel(q, true) && storage == DT_i8;
     value_id bias = conv || gemm ? node_in(n, 2) : ABSENT, y, in[4], wq;
     struct encoding *e;
     node_id dq, acc, cast, scale, mul;
 
     if (gemm)
         TRY(untranspose(q, id));
-    TRY(weight_encoding(q, n->in[1].v, conv ? 0 : 1, per_channel, storage, &e));
+    TRY(weight_encoding(q, n->in[1].v, conv ? 0 : 1, channels, storage, &e));
     TRY(plain_weight(q, n->in[1].v, e, &wq));
     TRY(emit(q, id, "dynamic_quantize_linear", &n->in[0].v, 1, 3, NULL, &dq));
     in[0] = graph_node(g, dq)->out[0];
@@ -236,9 +242,10 @@ static enum status integer_op(struct quant *q, node_id id)
     return OK;
 }
 
-static enum status apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+static enum status apply(struct graph *g, const struct quant_options *o,
+                         const struct quant_settings *s, struct quant_report *r)
 {
-    struct quant q = { .g = g, .o = o, .report = r, .a = g->arena, .ds = g->diags };
+    struct quant q = { .g = g, .o = o, .s = s, .report = r, .a = g->arena, .ds = g->diags };
     const bool tflite = strcmp(o->format, "tflite") == 0;
     node_id next;
 

@@ -73,7 +73,8 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
                         bool *per_channel)
 {
     const char *op = op_get(n->op)->name;
-    const bool asked = q->o->per_channel == 1, refused = q->o->per_channel == 0;
+    const char *said = q->s->weights.granularity;
+    const bool asked = strcmp(said, "channel") == 0, refused = strcmp(said, "tensor") == 0;
     int axis = 0;
 
     *per_channel = !refused;
@@ -112,83 +113,97 @@ static void channel_maxima(const struct tensor *w, int axis, int64_t n, double *
 }
 
 /* Raise scales whose bias would overflow 32 bits. */
-static void fit_bias(struct quant *q, const struct tensor *bias, double s_in, double *scale,
-                     int64_t n)
+static void fit_bias(struct weight_choice *w, const struct tensor *bias, double s_in)
 {
     const float *b = bias->data;
     const int64_t n_bias = tensor_elements(bias);
-    int64_t raised = 0;
 
     for (int64_t c = 0; c < n_bias; c++) {
-        double *s = &scale[n == 1 ? 0 : c];
+        double *s = &w->scale[w->n == 1 ? 0 : c];
         const double need = fabs((double)b[c]) / (s_in * 2147483000.0);
 
         if (need > *s) {
             *s = (double)(float)(need * 1.0001);
-            raised++;
+            w->raised++;
         }
     }
-    if (raised)
-        quant_note(q, "%lld weight scales raised: their bias would not fit 32 bits",
-                   (long long)raised);
 }
 
-static enum status bake_bias(struct quant *q, node_id id, int operand, double s_in,
-                             const double *scale, int64_t n)
+static const struct encoding *bias_encoding(struct quant *q, const struct weight_choice *w,
+                                            const struct type *bias, double s_in)
 {
-    const struct value *b = graph_value(q->g, node_in(graph_node(q->g, id), operand));
-    const int64_t n_bias = type_elements(&b->type);
-    double *s = ARENA_ARRAY(q->g->arena, double, n_bias > 0 ? n_bias : 1);
-    struct encoding *e;
-    value_id baked;
+    const int64_t n = type_elements(bias);
+    double *s;
 
-    for (int64_t c = 0; c < n_bias; c++)
-        s[c] = (double)((float)s_in * (float)scale[n == 1 ? 0 : c]);
-    if (n == 1)
-        e = encoding_new(q->g->arena, DT_i32, s[0], 0);
-    else
-        e = encoding_new_axis(q->g->arena, DT_i32, b->type.rank - 1, n_bias, s, NULL);
-    TRY(quant_bake(q, node_in(graph_node(q->g, id), operand), e, &baked));
-    graph_set_operand(q->g, id, operand, baked);
+    if (w->n == 1)
+        return encoding_new(q->g->arena, DT_i32, (double)((float)s_in * (float)w->scale[0]), 0);
+    s = ARENA_ARRAY(q->g->arena, double, n > 0 ? n : 1);
+    for (int64_t c = 0; c < n; c++)
+        s[c] = (double)((float)s_in * (float)w->scale[c]);
+    return encoding_new_axis(q->g->arena, DT_i32, bias->rank - 1, n, s, NULL);
+}
+
+static enum status choose_bias(struct quant *q, node_id id, value_id b, struct weight_choice *w)
+{
+    const struct encoding *in;
+    struct tensor bias;
+    struct range range;
+
+    TRY(quant_operand_encoding(q, id, 0, &in));
+    TRY(quant_const_range(q, b, &range));
+    graph_const_tensor(q->g, b, &bias);
+    if (w->n > 1 && tensor_elements(&bias) != w->n)
+        return diag_error(q->ds, DIAG_shape, graph_where(q->g, id),
+                          "the bias has %lld elements for %lld channels",
+                          (long long)tensor_elements(&bias), (long long)w->n);
+    fit_bias(w, &bias, in->scale[0]);
+    w->bias_enc = bias_encoding(q, w, &graph_value(q->g, b)->type, in->scale[0]);
     return OK;
 }
 
-enum status quant_weights(struct quant *q, node_id id)
+enum status quant_weights_choose(struct quant *q, node_id id)
 {
     struct graph *g = q->g;
     const struct node *n = graph_node(g, id);
     const struct rule *r = q->rule[id.i];
-    const value_id w = n->in[r->weight].v;
-    const bool has_bias = r->bias >= 0 && has_value(node_in(n, r->bias));
-    const struct encoding *in = graph_value(g, n->in[0].v)->enc;
-    struct tensor t, bias;
+    const value_id v = n->in[r->weight].v;
+    struct weight_choice *w = ARENA_NEW(q->a, struct weight_choice);
+    struct tensor t;
     struct range range;
     bool per_channel;
-    const int axis = channel_axis(q, n, &graph_value(g, w)->type, &per_channel);
-    int64_t count;
-    double *scale;
+    const int axis = channel_axis(q, n, &graph_value(g, v)->type, &per_channel);
+
+    q->weight[id.i] = w;
+    TRY(quant_const_range(q, v, &range));
+    graph_const_tensor(g, v, &t);
+    w->n = per_channel ? t.dim[axis] : 1;
+    w->axis = w->n > 1 ? axis : -1;
+    w->scale = ARENA_ARRAY(g->arena, double, w->n > 0 ? w->n : 1);
+    channel_maxima(&t, axis, w->n, w->scale);
+    for (int64_t c = 0; c < w->n; c++)
+        w->scale[c] = (double)(float)fmax(w->scale[c] / 127, 1e-9);
+    if (r->bias >= 0 && has_value(node_in(n, r->bias)))
+        TRY(choose_bias(q, id, n->in[r->bias].v, w));
+    w->enc = w->n > 1 ? encoding_new_axis(g->arena, DT_i8, axis, w->n, w->scale, NULL)
+                      : encoding_new(g->arena, DT_i8, w->scale[0], 0);
+    return OK;
+}
+
+enum status quant_weights_bake(struct quant *q, node_id id)
+{
+    struct graph *g = q->g;
+    const struct rule *r = q->rule[id.i];
+    const struct weight_choice *w = q->weight[id.i];
     value_id baked;
 
-    TRY(quant_const_range(q, w, &range));
-    graph_const_tensor(g, w, &t);
-    count = per_channel ? t.dim[axis] : 1;
-    scale = ARENA_ARRAY(g->arena, double, count > 0 ? count : 1);
-    channel_maxima(&t, axis, count, scale);
-    for (int64_t c = 0; c < count; c++)
-        scale[c] = (double)(float)fmax(scale[c] / 127, 1e-9);
-    if (has_bias) {
-        TRY(quant_const_range(q, n->in[r->bias].v, &range));
-        graph_const_tensor(g, n->in[r->bias].v, &bias);
-        if (count > 1 && tensor_elements(&bias) != count)
-            return diag_error(q->ds, DIAG_shape, graph_where(g, id),
-                              "the bias has %lld elements for %lld channels",
-                              (long long)tensor_elements(&bias), (long long)count);
-        fit_bias(q, &bias, in->scale[0], scale, count);
-    }
-    TRY(quant_bake(q, w,
-                   count > 1 ? encoding_new_axis(g->arena, DT_i8, axis, count, scale, NULL)
-                             : encoding_new(g->arena, DT_i8, scale[0], 0),
-                   &baked));
+    if (w->raised)
+        quant_note(q, "%lld weight scales raised: their bias would not fit 32 bits",
+                   (long long)w->raised);
+    TRY(quant_bake(q, graph_node(g, id)->in[r->weight].v, w->enc, &baked));
     graph_set_operand(g, id, r->weight, baked);
-    return has_bias ? bake_bias(q, id, r->bias, in->scale[0], scale, count) : OK;
+    if (!w->bias_enc)
+        return OK;
+    TRY(quant_bake(q, graph_node(g, id)->in[r->bias].v, w->bias_enc, &baked));
+    graph_set_operand(g, id, r->bias, baked);
+    return OK;
 }

@@ -17,7 +17,6 @@ static enum status apply(struct graph *g, const char *format, const struct quant
 
     o.scheme = "int8";
     o.format = format;
-    o.per_channel = -1;
     o.calib = o.calib ? o.calib : "random:1:4";
     assert_int_equal(graph_infer(g), OK);
     return quant_apply(g, &o, &report);

@@ -1,8 +1,8 @@
-/* scheme_int8.c - static 8-bit: activations asymmetric per tensor, weights symmetric per channel.
+/* scheme_static.c - calibrated integers: activations and weights have ranges known in advance.
  *
- * TFLite: int8 by the 8-bit quantisation specification. ONNX: the same scales with uint8 activations
- * (zero points shifted by 128), which is what ONNX Runtime's kernels and QNN's HTP take best; weights
- * int8, biases int32.
+ * int8 - TFLite: int8 by the 8-bit quantisation specification. ONNX: the same scales with uint8
+ * activations (zero points shifted by 128), which is what ONNX Runtime's kernels and QNN's HTP take
+ * best; weights int8, biases int32.
  */
 #include <string.h>
 
@@ -12,8 +12,7 @@
 
 static enum status begin(struct quant *q)
 {
-    const char *method = q->o->method ? q->o->method : "minmax";
-    const bool tflite = strcmp(q->o->format, "tflite") == 0;
+    const char *method = q->s->calibration.method;
 
     q->method = range_method_by_name(method);
     if (!q->method) {
@@ -21,18 +20,18 @@ static enum status begin(struct quant *q)
         diag_hint(q->ds, "methods: minmax, percentile");
         return ERR_USAGE;
     }
-    q->act = tflite ? DT_i8 : DT_u8;
-    dtype_int_range(q->act, &q->qmin, &q->qmax);
     q->n_values = q->g->n_values;
     q->n_nodes = q->g->n_nodes;
     q->rule = ARENA_ARRAY(q->a, const struct rule *, q->n_nodes + 1);
     q->kind = ARENA_ARRAY(q->a, enum rule_kind, q->n_nodes + 1);
+    q->bits = ARENA_ARRAY(q->a, uint8_t, q->n_nodes + 1);
+    q->weight_bits = ARENA_ARRAY(q->a, uint8_t, q->n_nodes + 1);
+    q->weight = ARENA_ARRAY(q->a, struct weight_choice *, q->n_nodes + 1);
     q->wanted = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     q->stats = ARENA_ARRAY(q->a, struct stats *, q->n_values + 1);
     q->parent = ARENA_ARRAY(q->a, uint32_t, q->n_values + 1);
-    q->fixed = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     q->unseen = ARENA_ARRAY(q->a, bool, q->n_values + 1);
-    q->enc = ARENA_ARRAY(q->a, struct encoding *, q->n_values + 1);
+    q->fixed = ARENA_ARRAY(q->a, const struct rule *, q->n_values + 1);
     return OK;
 }
 
@@ -45,7 +44,7 @@ static void say_float_nodes(struct quant *q)
     for (node_id n = graph_first(q->g, MAIN_REGION); has_node(n); n = graph_next(q->g, n)) {
         const struct node *x = graph_node(q->g, n);
 
-        if (n.i < q->n_nodes && !q->rule[n.i] && x->n_out &&
+        if (n.i < q->n_nodes && !quant_is_int(q, n) && x->n_out &&
             graph_value(q->g, x->out[0])->type.dtype == DT_f32)
             count[x->op]++;
     }
@@ -60,9 +59,10 @@ static void say_float_nodes(struct quant *q)
                    str_text(&s));
 }
 
-static enum status apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+static enum status apply(struct graph *g, const struct quant_options *o,
+                         const struct quant_settings *s, struct quant_report *r)
 {
-    struct quant q = { .g = g, .o = o, .report = r, .a = g->arena, .ds = g->diags };
+    struct quant q = { .g = g, .o = o, .s = s, .report = r, .a = g->arena, .ds = g->diags };
 
     TRY(begin(&q));
     quant_classify(&q);
@@ -70,6 +70,7 @@ static enum status apply(struct graph *g, const struct quant_options *o, struct 
     TRY(quant_calibrate(&q));
     if (o->stats_out)
         return OK;
+    TRY(quant_choose(&q));
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,

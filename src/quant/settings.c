@@ -1,0 +1,125 @@
+/* settings.c - see settings.h. */
+#include "quant/settings.h"
+
+#include <math.h>
+#include <string.h>
+
+#define F(field) offsetof(struct quant_settings, field)
+/* clang-format off */
+#define SETTING(section, key, kind, field, dflt, lo, hi, help) \
+    { section, key, SETTING_##kind, F(field), dflt, lo, hi, NULL, help },
+#define CHOICE(section, key, field, dflt, words, help) \
+    { section, key, SETTING_CHOICE, F(field), dflt, 0, 0, words, help },
+/* clang-format on */
+const struct setting settings_table[] = {
+#include "quant/settings.def"
+};
+const size_t settings_count = COUNT(settings_table);
+
+const struct setting *setting_by_name(const char *name)
+{
+    for (size_t i = 0; i < settings_count; i++) {
+        const struct setting *r = &settings_table[i];
+        const size_t n = strlen(r->section);
+
+        if (strncmp(r->section, name, n) == 0 && name[n] == '.' &&
+            strcmp(r->key, name + n + 1) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+static const char *find_choice(struct arena *a, const char *choices, const char *text)
+{
+    const size_t n = strlen(text);
+
+    for (const char *p = choices; *p;) {
+        const size_t m = strcspn(p, "|");
+
+        if (m == n && memcmp(p, text, n) == 0)
+            return arena_strn(a, p, m);
+        p += m + (p[m] == '|');
+    }
+    return NULL;
+}
+
+static bool to_bool(const char *text, bool *out)
+{
+    static const char *const yes[] = { "yes", "true", "on" }, *const no[] = { "no", "false",
+                                                                              "off" };
+
+    for (size_t i = 0; i < COUNT(yes); i++) {
+        if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+            *out = strcmp(text, yes[i]) == 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status refuse(const struct setting *row, const char *text, const char *source,
+                          const char *want, struct diags *ds)
+{
+    diag_error(ds, DIAG_usage, WHERE_NONE, "%s: %s.%s takes %s, not \"%s\"", source, row->section,
+               row->key, want, text);
+    diag_hint(ds, "%s", row->help);
+    return ERR_USAGE;
+}
+
+enum status setting_set(struct quant_settings *s, const struct setting *row, const char *text,
+                        const char *source, struct arena *a, struct diags *ds)
+{
+    char *const field = (char *)s + row->offset;
+    int64_t whole;
+    double real;
+    bool yes;
+
+    switch (row->kind) {
+    case SETTING_BOOL:
+        if (!to_bool(text, &yes))
+            return refuse(row, text, source, "yes or no", ds);
+        memcpy(field, &yes, sizeof yes);
+        return OK;
+    case SETTING_INT:
+        if (!str_to_i64(text, &whole) ||
+            (row->lo < row->hi && ((double)whole < row->lo || (double)whole > row->hi)))
+            return refuse(row, text, source,
+                          arena_printf(a, "a whole number from %g to %g", row->lo, row->hi), ds);
+        memcpy(field, &whole, sizeof whole);
+        return OK;
+    case SETTING_FLOAT:
+        if (!str_to_f64(text, &real) || !isfinite(real) ||
+            (row->lo < row->hi && (real < row->lo || real > row->hi)))
+            return refuse(row, text, source,
+                          arena_printf(a, "a number from %g to %g", row->lo, row->hi), ds);
+        memcpy(field, &real, sizeof real);
+        return OK;
+    case SETTING_CHOICE:
+        if (!find_choice(a, row->choices, text))
+            return refuse(row, text, source, arena_printf(a, "one of %s", row->choices), ds);
+        break;
+    case SETTING_WORD:
+        break;
+    }
+    text = *text ? arena_str(a, text) : NULL;
+    memcpy(field, &text, sizeof text);
+    return OK;
+}
+
+enum status setting_set_named(struct quant_settings *s, const char *name, const char *text,
+                              const char *source, struct arena *a, struct diags *ds)
+{
+    const struct setting *row = setting_by_name(name);
+
+    if (!row)
+        return diag_error(ds, DIAG_internal, WHERE_NONE, "no setting \"%s\" is built in", name);
+    return setting_set(s, row, text, source, a, ds);
+}
+
+enum status settings_default(struct quant_settings *s, struct arena *a, struct diags *ds)
+{
+    memset(s, 0, sizeof *s);
+    for (size_t i = 0; i < settings_count; i++)
+        TRY(setting_set(s, &settings_table[i], settings_table[i].initial, "the default", a, ds));
+    return OK;
+}

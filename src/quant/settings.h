@@ -1,0 +1,51 @@
+/* settings.h - every knob of a quantisation, filled from the scheme's defaults, then a settings file,
+ * then the command line. The rows in settings.def are the one owner of names, defaults and limits.
+ */
+#ifndef QUANT_SETTINGS_H
+#define QUANT_SETTINGS_H
+
+#include "base/json.h"
+
+enum setting_kind { SETTING_BOOL, SETTING_INT, SETTING_FLOAT, SETTING_WORD, SETTING_CHOICE };
+
+struct quant_settings {
+    struct {
+        int64_t bits;
+        const char *storage, *symmetry;
+    } activations;
+    struct {
+        int64_t bits;
+        const char *storage, *symmetry, *granularity;
+    } weights;
+    struct {
+        int64_t bits;
+    } bias;
+    struct {
+        const char *method;
+        double percentile;
+    } calibration;
+};
+
+struct setting {
+    const char *section, *key;
+    enum setting_kind kind;
+    size_t offset;       /* into struct quant_settings: bool, int64_t, double or const char * */
+    const char *initial; /* the default, as text */
+    double lo, hi;       /* INT, FLOAT; lo == hi: any */
+    const char *choices; /* CHOICE: "a|b|c" */
+    const char *help;
+};
+extern const struct setting settings_table[];
+extern const size_t settings_count;
+
+/* NULL: there is no such row. name: "section.key" */
+const struct setting *setting_by_name(const char *name);
+/* One value as text. source says where it comes from ("--method", "scheme w8a16", "a.yaml, line 3"). */
+enum status setting_set(struct quant_settings *s, const struct setting *row, const char *text,
+                        const char *source, struct arena *a, struct diags *ds);
+/* The same by "section.key"; an unknown name is our own bug. */
+enum status setting_set_named(struct quant_settings *s, const char *name, const char *text,
+                              const char *source, struct arena *a, struct diags *ds);
+enum status settings_default(struct quant_settings *s, struct arena *a, struct diags *ds);
+
+#endif
