@@ -214,6 +214,23 @@ static void add_into(float *restrict y, const float *restrict x, int64_t n)
         y[i] += x[i];
 }
 
+/* Adding and taking away 1.5 * 2^52 rounds what is below 2^51 to the nearest integer, ties to even. */
+static void fake_quantise(float *y, const float *x, int64_t n, double scale, double zero, double lo,
+                          double hi)
+{
+    const double magic = 6755399441055744.0, least = lo - zero, most = hi - zero;
+
+    for (int64_t i = 0; i < n; i++) {
+        double q = (double)x[i] / scale;
+
+        q = q != q ? 0 : q;
+        q = q < least ? least : q;
+        q = q > most ? most : q;
+        q = (q + magic) - magic;
+        y[i] = (float)(q * scale);
+    }
+}
+
 const struct f32_kernels F32_TABLE = {
     .isa = F32_ISA,
     .pixels = F32_ROWS,
@@ -224,4 +241,5 @@ const struct f32_kernels F32_TABLE = {
     .binary = binary,
     .max_into = max_into,
     .add_into = add_into,
+    .fake_quantise = fake_quantise,
 };

@@ -132,7 +132,7 @@ static enum status add_chunk(struct spill *s, size_t bytes, struct diags *ds)
         err = os_temp_map(s->fd, s->length, c->bytes, &data);
     if (err) {
         at.file = os_temp_dir();
-        diag_error(ds, DIAG_io, at, "no room for %zu bytes of rewritten weights: %s", c->bytes,
+        diag_error(ds, DIAG_io, at, "no room for %zu bytes in a temporary file: %s", c->bytes,
                    strerror(err));
         diag_hint(ds, "set TMPDIR to a folder with more space");
         return ERR_IO;

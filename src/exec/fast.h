@@ -25,6 +25,8 @@ struct prepare {
     struct graph *g;
     const struct node *n;
     const struct type *x[8]; /* operands' types, NULL: absent or more than 8 */
+    const struct tensor
+        *with[8]; /* other contents of constant operands (replay.c); NULL: their own */
     const struct type *y;
     struct arena *arena;
     const struct f32_kernels *k;

@@ -68,7 +68,9 @@ static bool bound(const struct prepare *p, int j, float *out)
 
     if (!has_value(node_in(p->n, j)))
         return true;
-    if (!graph_const_scalar(p->g, node_in(p->n, j), &v))
+    if (p->with[j] && tensor_elements(p->with[j]) == 1)
+        v = tensor_get_f64(p->with[j], 0);
+    else if (!graph_const_scalar(p->g, node_in(p->n, j), &v))
         return false;
     *out = (float)v;
     return true;

@@ -102,16 +102,80 @@ static struct tensor encoded(struct pool *pool, const struct encoding *e, const 
 }
 
 /* Round floats to what the encoding can hold. */
-static void round_to(struct pool *pool, const struct encoding *e, struct tensor *t)
+static void round_to(const struct encoding *e, struct tensor *t)
 {
-    struct tensor q;
-
-    if (t->dtype != DT_f32)
-        return;
-    q = encoded(pool, e, t);
-    codec_decode(e, &q, t->data);
-    pool_free(pool, q.data);
+    if (t->dtype == DT_f32)
+        codec_round(e, t->rank, t->dim, t->data, t->data);
 }
+
+/* -- changes of a run ----------------------------------------------------------------------- */
+
+static value_id caller_id(const struct walk *p, value_id v)
+{
+    return p->original ? p->original[v.i] : v;
+}
+
+/* What v is rounded to in this run; NULL: not rounded. */
+static const struct encoding *rounding(const struct walk *p, value_id v)
+{
+    const value_id named = caller_id(p, v);
+
+    if (p->change && has_value(named) && p->change->round[named.i])
+        return p->change->round[named.i];
+    return p->stored ? NULL : graph_value(p->graph, v)->enc;
+}
+
+/* v as an earlier run left it. */
+static bool fetch_kept(struct walk *p, value_id v)
+{
+    const value_id named = caller_id(p, v);
+    const struct encoding *e = rounding(p, v);
+    struct slot *s = &p->slot[v.i];
+
+    if (!p->change || !p->change->kept || !has_value(named) || !p->change->kept[named.i].data)
+        return false;
+    s->t = p->change->kept[named.i];
+    s->set = true;
+    if (e && s->t.dtype == DT_f32) {
+        s->t.data = pool_alloc(p->pool, s->t.bytes + 1);
+        s->own = true;
+        codec_round(e, s->t.rank, s->t.dim, p->change->kept[named.i].data, s->t.data);
+    }
+    return true;
+}
+
+/* Replace or round operands for node id alone. Returns blocks to free, one per operand; NULL: the
+ * node has no changed operand. */
+static struct tensor *change_operands(struct walk *p, node_id id, const struct tensor **x)
+{
+    const int n = graph_node(p->graph, id)->n_in;
+    struct tensor *own;
+
+    if (!p->change || !p->change->operand[id.i])
+        return NULL;
+    own = pool_alloc(p->pool, mem_mul((size_t)n, sizeof *own));
+    memset(own, 0, (size_t)n * sizeof *own);
+    for (const struct walk_operand *o = p->change->operand[id.i]; o; o = o->next) {
+        if (o->with)
+            x[o->j] = o->with;
+        if (!o->enc || !x[o->j] || x[o->j]->dtype != DT_f32)
+            continue;
+        own[o->j] = *x[o->j];
+        own[o->j].data = pool_alloc(p->pool, own[o->j].bytes + 1);
+        codec_round(o->enc, own[o->j].rank, own[o->j].dim, x[o->j]->data, own[o->j].data);
+        x[o->j] = &own[o->j];
+    }
+    return own;
+}
+
+static void free_operands(struct walk *p, node_id id, struct tensor *own)
+{
+    for (int j = 0; own && j < graph_node(p->graph, id)->n_in; j++)
+        pool_free(p->pool, own[j].data);
+    pool_free(p->pool, own);
+}
+
+/* -- operands --------------------------------------------------------------------------------- */
 
 const struct tensor *walk_operand(struct walk *p, value_id v)
 {
@@ -119,7 +183,7 @@ const struct tensor *walk_operand(struct walk *p, value_id v)
     struct slot *s = &p->slot[v.i];
     struct tensor c;
 
-    if (s->set)
+    if (s->set || fetch_kept(p, v))
         return &s->t;
     if (!graph_const_tensor(g, v, &c))
         return NULL;
@@ -135,7 +199,7 @@ const struct tensor *walk_operand(struct walk *p, value_id v)
 
 static void tap(struct walk *p, value_id v)
 {
-    const value_id named = p->original ? p->original[v.i] : v;
+    const value_id named = caller_id(p, v);
 
     if (p->o.tap && has_value(named) && (!p->o.want || p->o.want[named.i]) && p->slot[v.i].set &&
         p->slot[v.i].t.kind == TYPE_TENSOR)
@@ -232,10 +296,32 @@ static bool touches_encodings(const struct graph *g, const struct node *n)
     return false;
 }
 
-static void keep_results(struct walk *p, const struct node *n, struct tensor *y, bool own)
+/* A planned result that is an operand's bytes (a view): rounding it would round the operand, too, and
+ * an operand in a block of the pool may go first. */
+static void part_from_operand(struct walk *p, const struct node *n, const struct tensor *const *x,
+                              bool changed, struct slot *s, const struct encoding **e)
+{
+    for (int k = 0; k < n->n_in; k++) {
+        const value_id v = n->in[k].v;
+        const struct encoding *from = has_value(v) ? rounding(p, v) : NULL;
+
+        if (!x[k] || x[k]->data != s->t.data)
+            continue;
+        if (changed || p->slot[v.i].own || (*e && !(from && encoding_same(from, *e)))) {
+            s->t = copy_tensor(p->pool, &s->t);
+            s->own = true;
+        } else {
+            *e = NULL; /* on the grid already */
+        }
+        return;
+    }
+}
+
+static void keep_results(struct walk *p, const struct node *n, const struct tensor *const *x,
+                         bool changed, struct tensor *y, bool own)
 {
     for (int j = 0; j < n->n_out; j++) {
-        const struct encoding *e = enc_of(p->graph, n->out[j]);
+        const struct encoding *e;
         struct slot *s;
 
         if (!has_value(n->out[j])) {
@@ -243,12 +329,15 @@ static void keep_results(struct walk *p, const struct node *n, struct tensor *y,
                 tensor_release(p->pool, &y[j]);
             continue;
         }
+        e = rounding(p, n->out[j]);
         s = &p->slot[n->out[j].i];
         s->t = y[j];
         s->own = own;
         s->set = true;
-        if (e && !p->stored && y[j].kind == TYPE_TENSOR)
-            round_to(p->pool, e, &s->t);
+        if (!own)
+            part_from_operand(p, n, x, changed, s, &e);
+        if (e && y[j].kind == TYPE_TENSOR)
+            round_to(e, &s->t);
     }
 }
 
@@ -261,6 +350,7 @@ static enum status run_node(struct walk *p, node_id id)
     struct tensor small_y[16];
     const struct tensor **x = small;
     struct tensor *y = small_y;
+    struct tensor *changed;
     enum step_result done = STEP_NOT_MINE;
     enum status st = OK;
 
@@ -270,13 +360,15 @@ static enum status run_node(struct walk *p, node_id id)
         y = pool_alloc(p->pool, mem_mul(n->n_out, sizeof *y));
     for (int j = 0; j < n->n_in; j++)
         x[j] = has_value(n->in[j].v) ? walk_operand(p, n->in[j].v) : NULL;
+    changed = change_operands(p, id, x);
     if (p->step)
         done = p->step(p, id, x, y, &st);
     if (done == STEP_NOT_MINE)
         st = p->stored && touches_encodings(g, n) ? run_in_float(p, id, x, y, &hooks)
                                                   : op_eval_node(g, id, x, y, p->pool, &hooks);
     if (st == OK)
-        keep_results(p, n, y, done != STEP_PLANNED);
+        keep_results(p, n, x, changed != NULL, y, done != STEP_PLANNED);
+    free_operands(p, id, changed);
     if (x != small)
         pool_free(p->pool, x);
     if (y != small_y)
@@ -289,8 +381,11 @@ static enum status run_region(struct walk *p, region_id r, bool main)
     struct graph *g = p->graph;
 
     for (node_id n = graph_first(g, r); has_node(n); n = graph_next(g, n)) {
-        TRY(run_node(p, n));
-        if (main)
+        const bool run = !main || !p->change || p->change->compute[n.i];
+
+        if (run)
+            TRY(run_node(p, n));
+        if (main && run)
             for (int j = 0; j < graph_node(g, n)->n_out; j++)
                 if (has_value(graph_node(g, n)->out[j]))
                     tap(p, graph_node(g, n)->out[j]);
@@ -303,6 +398,7 @@ static enum status run_region(struct walk *p, region_id r, bool main)
 static void bind_input(struct walk *p, value_id v, const struct tensor *t)
 {
     const struct value *val = graph_value(p->graph, v);
+    const struct encoding *e = rounding(p, v);
     struct slot *s = &p->slot[v.i];
 
     s->t = *t;
@@ -312,11 +408,10 @@ static void bind_input(struct walk *p, value_id v, const struct tensor *t)
         s->own = t->dtype == val->type.dtype;
         if (s->own)
             s->t = encoded(p->pool, val->enc, t);
-    } else if (val->enc && t->kind == TYPE_TENSOR) {
-        s->t =
-            t->dtype == val->type.dtype ? copy_tensor(p->pool, t) : decoded(p->pool, val->enc, t);
+    } else if (e && t->kind == TYPE_TENSOR) {
+        s->t = t->dtype == val->type.dtype ? copy_tensor(p->pool, t) : decoded(p->pool, e, t);
         s->own = true;
-        round_to(p->pool, val->enc, &s->t);
+        round_to(e, &s->t);
     }
     tap(p, v);
 }
@@ -363,11 +458,14 @@ enum status walk_run(struct walk *p, const struct tensor *in, struct tensor *out
     for (size_t i = 0; i < r->n_inputs; i++) {
         const int s = state_of(g, r->inputs[i]);
 
-        bind_input(p, r->inputs[i], s >= 0 ? &p->state[s] : &in[at++]);
+        if (s >= 0)
+            bind_input(p, r->inputs[i], &p->state[s]);
+        else if (in)
+            bind_input(p, r->inputs[i], &in[at++]);
     }
     TRY(run_region(p, MAIN_REGION, true));
     at = 0;
-    for (int j = 0; j < yield->n_in; j++) {
+    for (int j = 0; out && j < yield->n_in; j++) {
         const struct tensor *t = walk_operand(p, yield->in[j].v);
         size_t s;
 

@@ -16,6 +16,23 @@ enum step_result {
     STEP_DONE,     /* computed into blocks of the walk's pool */
 };
 
+/* Another content of one operand of one node. */
+struct walk_operand {
+    int j;
+    const struct tensor *with;  /* instead of the constant; NULL: as it is */
+    const struct encoding *enc; /* rounded to it, for this node alone; NULL: as it is */
+    const struct walk_operand *next;
+};
+
+/* What a run does otherwise than the graph says (replay.c). Values by the caller's ids, nodes by
+ * those of the walked graph. */
+struct walk_change {
+    const struct encoding *const *round;       /* by value: rounded to it once it is there */
+    const struct walk_operand *const *operand; /* by node */
+    const bool *compute;       /* by node of the main region; the others are passed */
+    const struct tensor *kept; /* by value: of an earlier run; data NULL: none */
+};
+
 struct walk {
     struct graph *graph;
     struct exec_options o;
@@ -33,11 +50,13 @@ struct walk {
     enum step_result (*step)(struct walk *w, node_id n, const struct tensor *const *x,
                              struct tensor *y, enum status *st);
     void *engine;
+    const struct walk_change *change; /* of the run at hand; NULL: none */
 };
 
 /* All memory is the arena's. */
 enum status walk_init(struct walk *w, struct graph *g, const struct exec_options *o,
                       struct arena *arena);
+/* in NULL: the inputs are among what is kept; out NULL: the outputs are not wanted. */
 enum status walk_run(struct walk *w, const struct tensor *in, struct tensor *out);
 void walk_reset(struct walk *w);
 /* The value now, constants decoded on first use; NULL: not computed. */

@@ -1,0 +1,231 @@
+/* sim.c - simulated quantisation of a float graph over samples. */
+#include "quant/sim.h"
+
+#include <string.h>
+
+#include "base/blob.h"
+
+enum { MEMORY_FOR_KEPT = 64 << 20 };
+
+struct sim {
+    struct graph *graph;
+    struct arena *arena;
+    struct samples *samples;
+    int64_t n_samples;
+    struct tensor *in;
+    struct pool *in_pool;
+    struct replay *replay;
+    struct spill *spill; /* of what is kept; made when first needed */
+    struct sim_counters count;
+    bool *want; /* what a run at hand has to tap */
+};
+
+struct sim_kept {
+    struct sim *sim;
+    const bool *want;
+    struct tensor *value; /* by value id */
+    size_t *room;         /* bytes behind it */
+};
+
+static enum status no_samples(struct graph *g)
+{
+    diag_error(g->diags, DIAG_data, WHERE_NONE, "there are no samples to simulate on");
+    diag_hint(g->diags, "--calib takes a folder of .npy, .raw or pictures, an input_list.txt, a "
+                        "data.yaml, or random:SEED:N");
+    return ERR_INVALID;
+}
+
+static enum status load(struct sim *s, int64_t k)
+{
+    pool_reset(s->in_pool);
+    TRY(samples_load(s->samples, k, s->in_pool, s->in));
+    if (!s->replay)
+        return replay_new(s->graph, s->in, s->arena, &s->replay);
+    if (replay_fits(s->replay, s->in))
+        return OK;
+    diag_error(s->graph->diags, DIAG_unsupported, WHERE_NONE,
+               "sample %lld has other shapes than the first", (long long)k);
+    diag_hint(s->graph->diags,
+              "analysis and repair compare samples of one shape: fix it with --shape");
+    return ERR_UNSUPPORTED;
+}
+
+enum status sim_new(struct graph *g, struct samples *samples, struct arena *arena, struct sim **out)
+{
+    struct sim *s = ARENA_NEW(arena, struct sim);
+    struct replay_cost whole;
+
+    s->graph = g;
+    s->arena = arena;
+    s->samples = samples;
+    s->n_samples = samples_count(samples);
+    if (s->n_samples == 0)
+        return no_samples(g);
+    s->in = ARENA_ARRAY(arena, struct tensor, g->n_io_in + 1);
+    s->in_pool = pool_new(arena);
+    s->want = ARENA_ARRAY(arena, bool, g->n_values + 1);
+    TRY(load(s, 0));
+    whole = replay_whole(s->replay);
+    s->count.nodes = whole.nodes;
+    s->count.macs = whole.macs;
+    *out = s;
+    return OK;
+}
+
+enum status sim_open(struct graph *g, const char *data, int64_t steps, struct arena *arena,
+                     struct sim **out)
+{
+    const struct region *r = graph_region(g, MAIN_REGION);
+    struct sample_input *in = ARENA_ARRAY(arena, struct sample_input, r->n_inputs + 1);
+    const struct samples_options so = { 0 };
+    struct samples *samples;
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        bool state = false;
+
+        for (size_t k = 0; k < g->n_states; k++)
+            state |= same_value(g->state[k].in, r->inputs[i]);
+        if (state)
+            continue;
+        in[n] = (struct sample_input){ g->io_in[n].name, graph_value(g, r->inputs[i])->type, NULL };
+        n++;
+    }
+    TRY(samples_open(arena, data, in, (int)n, &so, g->diags, &samples));
+    TRY(sim_new(g, samples, arena, out));
+    if (steps > 0 && steps < (*out)->n_samples)
+        (*out)->n_samples = steps;
+    return OK;
+}
+
+int64_t sim_samples(const struct sim *s)
+{
+    return s->n_samples;
+}
+
+struct sim_counters sim_counters(const struct sim *s)
+{
+    return s->count;
+}
+
+double sim_node_macs(const struct sim *s, node_id n)
+{
+    return replay_node_macs(s->replay, n);
+}
+
+struct replay_patch *sim_patch(struct sim *s, struct arena *arena)
+{
+    return replay_patch_new(s->replay, arena);
+}
+
+/* -- kept values -------------------------------------------------------------------------------- */
+
+struct sim_kept *sim_keep(struct sim *s, const bool *want)
+{
+    struct sim_kept *k = ARENA_NEW(s->arena, struct sim_kept);
+
+    k->sim = s;
+    k->want = want;
+    k->value = ARENA_ARRAY(s->arena, struct tensor, s->graph->n_values + 1);
+    k->room = ARENA_ARRAY(s->arena, size_t, s->graph->n_values + 1);
+    return k;
+}
+
+const struct tensor *sim_kept_value(const struct sim_kept *k, value_id v)
+{
+    return k->value[v.i].data ? &k->value[v.i] : NULL;
+}
+
+static enum status make_room(struct sim_kept *k, value_id v, size_t bytes)
+{
+    struct sim *s = k->sim;
+    void *data;
+
+    if (k->value[v.i].data && bytes <= k->room[v.i])
+        return OK;
+    if (s->count.kept_memory + bytes <= MEMORY_FOR_KEPT) {
+        data = arena_alloc(s->arena, bytes + 1);
+        s->count.kept_memory += bytes;
+    } else {
+        if (!s->spill)
+            s->spill = spill_new(s->arena);
+        TRY(spill_alloc(s->spill, bytes + 1, s->graph->diags, &data));
+        s->count.kept_file += bytes;
+    }
+    k->value[v.i].data = data;
+    k->room[v.i] = bytes;
+    return OK;
+}
+
+struct tapping {
+    struct sim_kept *keep;
+    const struct sim_tap *tap;
+    enum status st; /* of the disk */
+};
+
+static void on_value(void *ctx, value_id v, const struct tensor *t)
+{
+    struct tapping *p = ctx;
+    struct sim_kept *k = p->keep;
+
+    if (k && (!k->want || k->want[v.i]) && t->dtype != DT_string && p->st == OK) {
+        p->st = make_room(k, v, t->bytes);
+        if (p->st == OK) {
+            void *data = k->value[v.i].data;
+
+            memcpy(data, t->data, t->bytes);
+            k->value[v.i] = *t;
+            k->value[v.i].data = data;
+        }
+    }
+    if (p->tap && (!p->tap->want || p->tap->want[v.i]))
+        p->tap->fn(p->tap->ctx, v, t);
+}
+
+/* Whom a run has to tap: what is kept and what the caller wants. NULL: all. */
+static const bool *wanted(struct sim *s, const struct sim_kept *keep, const struct sim_tap *tap)
+{
+    if ((keep && !keep->want) || (tap && !tap->want))
+        return NULL;
+    for (uint32_t i = 0; i < s->graph->n_values; i++)
+        s->want[i] = (keep && keep->want[i]) || (tap && tap->want[i]);
+    return s->want;
+}
+
+static enum status run(struct sim *s, struct replay_run *o, const struct sim_tap *tap,
+                       struct sim_kept *keep, struct tensor *out, struct replay_cost *cost)
+{
+    struct tapping t = { .keep = keep, .tap = tap };
+
+    if (keep || tap) {
+        o->tap = on_value;
+        o->tap_ctx = &t;
+        o->want = wanted(s, keep, tap);
+    }
+    TRY(replay_run(s->replay, o, out, cost));
+    return t.st;
+}
+
+enum status sim_run(struct sim *s, int64_t k, struct replay_patch *patch, const struct sim_tap *tap,
+                    struct sim_kept *keep, struct tensor *out)
+{
+    struct replay_run o = { .patch = patch, .in = s->in, .from = NO_NODE };
+
+    TRY(load(s, k));
+    s->count.whole++;
+    return run(s, &o, tap, keep, out, NULL);
+}
+
+enum status sim_replay(struct sim *s, const struct sim_kept *kept, struct replay_patch *patch,
+                       node_id from, const struct sim_tap *tap, struct sim_kept *keep,
+                       struct tensor *out)
+{
+    struct replay_run o = { .patch = patch, .kept = kept->value, .from = from };
+    struct replay_cost cost;
+
+    TRY(run(s, &o, tap, keep, out, &cost));
+    s->count.replays++;
+    s->count.replayed_nodes += cost.nodes;
+    s->count.replayed_macs += cost.macs;
+    return OK;
+}
