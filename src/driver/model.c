@@ -125,8 +125,9 @@ static enum status bind_shapes(struct slip_job *j, struct graph *g)
         TRY(bind_dynamic(j, g, v[i]));
     if (n + m == 0)
         return OK;
-    graph_fix_io(g);
-    return graph_infer(g);
+    TRY(graph_infer(g));
+    graph_retype_io(g);
+    return OK;
 }
 
 static const char *joined(struct slip_job *j, const char *name)
@@ -279,12 +280,14 @@ size_t slip_model_n_outputs(const slip_model *m)
 
 static void describe(const struct io *io, slip_tensor *out)
 {
+    const struct type t = graph_io_type(io);
+
     memset(out, 0, sizeof *out);
     out->name = io->name;
-    out->dtype = dtype_name(io->enc ? io->enc->storage : io->type.dtype);
-    out->rank = io->type.rank;
-    for (int d = 0; d < io->type.rank; d++)
-        out->dims[d] = dim_is_const(io->type.dim[d]) ? io->type.dim[d] : -1;
+    out->dtype = dtype_name(io->enc ? io->enc->storage : t.dtype);
+    out->rank = t.rank;
+    for (int d = 0; d < t.rank; d++)
+        out->dims[d] = dim_is_const(t.dim[d]) ? t.dim[d] : -1;
 }
 
 void slip_model_input(const slip_model *m, size_t i, slip_tensor *out)

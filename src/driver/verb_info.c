@@ -31,23 +31,29 @@ static void say_type(struct slip_job *j, const struct graph *g, const struct typ
 static void json_io(struct slip_job *j, const struct graph *g, const struct io *io)
 {
     struct jsonw *w = &j->json;
+    const struct type t = graph_io_type(io);
 
     jsonw_object(w);
     jsonw_kstring(w, "name", io->name);
-    jsonw_kstring(w, "dtype", dtype_name(io->enc ? io->enc->storage : io->type.dtype));
+    jsonw_kstring(w, "dtype", dtype_name(io->enc ? io->enc->storage : t.dtype));
     jsonw_key(w, "shape");
-    if (io->type.rank == RANK_UNKNOWN) {
+    if (t.rank == RANK_UNKNOWN) {
         jsonw_string(w, NULL);
     } else {
         jsonw_array(w);
-        for (int d = 0; d < io->type.rank; d++) {
-            if (dim_is_const(io->type.dim[d]))
-                jsonw_int(w, io->type.dim[d]);
+        for (int d = 0; d < t.rank; d++) {
+            if (dim_is_const(t.dim[d]))
+                jsonw_int(w, t.dim[d]);
             else
-                jsonw_string(w, dim_is_symbol(io->type.dim[d])
-                                    ? graph_symbol_name(g, io->type.dim[d])
-                                    : NULL);
+                jsonw_string(w, dim_is_symbol(t.dim[d]) ? graph_symbol_name(g, t.dim[d]) : NULL);
         }
+        jsonw_end(w);
+    }
+    if (io->perm_rank) {
+        jsonw_key(w, "perm"); /* dim d is dim perm[d] of the original model */
+        jsonw_array(w);
+        for (int d = 0; d < io->perm_rank; d++)
+            jsonw_int(w, io->perm[d]);
         jsonw_end(w);
     }
     if (io->enc && io->enc->n == 1) {
@@ -63,8 +69,16 @@ static void list_io(struct slip_job *j, const struct graph *g, const char *what,
     jsonw_key(&j->json, what);
     jsonw_array(&j->json);
     for (size_t i = 0; i < n; i++) {
+        const struct type t = graph_io_type(&io[i]);
+
         job_say(j, "%-8s %s : ", i ? "" : what, io[i].name ? io[i].name : "(unnamed)");
-        say_type(j, g, &io[i].type, io[i].enc);
+        say_type(j, g, &t, io[i].enc);
+        if (io[i].perm_rank) {
+            job_say(j, " (the original's dims");
+            for (int d = 0; d < io[i].perm_rank; d++)
+                job_say(j, " %d", io[i].perm[d]);
+            job_say(j, ")");
+        }
         job_say(j, "\n");
         json_io(j, g, &io[i]);
     }

@@ -62,13 +62,15 @@ static enum status open_candidate(struct verification *v, struct candidate *c)
     return runset_prepare(j, g, runset_engine(j, g), NULL, &c->run);
 }
 
-/* The candidate's inputs from the reference's: permuted into the candidate's layout. */
+/* The candidate's inputs from the reference's, through the original's layout. */
 static enum status feed(struct verification *v, struct candidate *c)
 {
     for (size_t i = 0; i < c->run.graph->n_io_in; i++) {
-        const struct tensor *t = &v->ref.in[c->in[i].other];
+        const size_t k = c->in[i].other;
+        struct tensor t;
 
-        if (!match_permute(t, &c->run.graph->io_in[i], v->scratch, &c->run.in[i]))
+        if (!match_unpermute(&v->ref.in[k], &v->ref.graph->io_in[k], v->scratch, &t) ||
+            !match_permute(&t, &c->run.graph->io_in[i], v->scratch, &c->run.in[i]))
             return diag_error(v->job->diags, DIAG_data, WHERE_NONE,
                               "input \"%s\" of %s cannot take the reference's data",
                               c->run.graph->io_in[i].name, c->path);
@@ -101,6 +103,15 @@ static enum status read_result(struct verification *v, struct candidate *c, int6
     return OK;
 }
 
+/* Output i of a run, as real numbers in the original's layout. */
+static struct tensor original_output(struct verification *v, const struct runset *run, size_t i)
+{
+    const struct tensor t = runset_real(run, i, v->scratch);
+    struct tensor x;
+
+    return match_unpermute(&t, &run->graph->io_out[i], v->scratch, &x) ? x : t;
+}
+
 static enum status compare_sample(struct verification *v, struct candidate *c, int64_t k)
 {
     struct graph *ref = v->ref.graph;
@@ -112,18 +123,17 @@ static enum status compare_sample(struct verification *v, struct candidate *c, i
         TRY(exec_run(c->run.plan, c->run.in, c->run.out));
     }
     for (size_t i = 0; i < ref->n_io_out; i++) {
-        const struct tensor r = runset_real(&v->ref, i, v->scratch);
-        struct tensor t, x;
+        /* Results in a folder say nothing of their layout: it is the reference's. */
+        const struct tensor r =
+            c->folder ? runset_real(&v->ref, i, v->scratch) : original_output(v, &v->ref, i);
+        struct tensor x;
 
         if (r.kind != TYPE_TENSOR)
             continue;
-        if (c->folder) {
+        if (c->folder)
             TRY(read_result(v, c, k, i, &x));
-        } else {
-            t = runset_real(&c->run, c->out[i].other, v->scratch);
-            if (!match_unpermute(&t, &c->run.graph->io_out[c->out[i].other], v->scratch, &x))
-                x = t;
-        }
+        else
+            x = original_output(v, &c->run, c->out[i].other);
         if (tensor_elements(&x) != tensor_elements(&r)) {
             diag_error(v->job->diags, DIAG_shape, WHERE_NONE,
                        "output \"%s\" of %s has %" PRId64 " elements, the reference's has %" PRId64,

@@ -326,6 +326,14 @@ void graph_origin_move(struct graph *g, value_id from, value_id to, const uint8_
 void graph_origin_drop(struct graph *g, value_id v, value_id into, const char *reason);
 /* Fill io_in / io_out from the main region (readers, once the graph is complete). */
 void graph_fix_io(struct graph *g);
+/* Their types again, after the values' types have changed. */
+void graph_retype_io(struct graph *g);
+/* An artifact read back says that its dim d is dim perm[d] of the original. */
+void graph_set_io_perm(struct io *io, const uint8_t *perm, int rank);
+/* The type as the file shows it; io.type is the original's. */
+struct type graph_io_type(const struct io *io);
+/* The original's type of an input or output that is shown as `t`. */
+struct type graph_io_original(const struct io *io, const struct type *t);
 
 /* -- walking -------------------------------------------------------------------------------- */
 /* for (node_id n = graph_first(g, r); has_node(n); n = graph_next(g, n)): excludes the yield. The

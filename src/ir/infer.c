@@ -301,10 +301,10 @@ static void complete_tables(struct graph *g)
             g->origin[i].type = graph_value(g, g->origin[i].value)->type;
     for (size_t i = 0; !g->n_states && i < g->n_io_in && i < r->n_inputs; i++)
         if (g->io_in[i].type.dtype == DT_NONE)
-            g->io_in[i].type = graph_value(g, r->inputs[i])->type;
+            g->io_in[i].type = graph_io_original(&g->io_in[i], &graph_value(g, r->inputs[i])->type);
     for (size_t i = 0; !g->n_states && i < g->n_io_out && i < (size_t)y->n_in; i++)
         if (g->io_out[i].type.dtype == DT_NONE && has_value(y->in[i].v))
-            g->io_out[i].type = graph_value(g, y->in[i].v)->type;
+            g->io_out[i].type = graph_io_original(&g->io_out[i], &graph_value(g, y->in[i].v)->type);
 }
 
 enum status graph_infer(struct graph *g)

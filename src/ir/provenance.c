@@ -206,3 +206,51 @@ void graph_fix_io(struct graph *g)
     graph_fix_inputs(g);
     graph_fix_outputs(g);
 }
+
+struct type graph_io_type(const struct io *io)
+{
+    struct type t = io->type;
+
+    for (int d = 0; t.rank == io->perm_rank && d < t.rank; d++)
+        t.dim[d] = io->type.dim[io->perm[d]];
+    return t;
+}
+
+struct type graph_io_original(const struct io *io, const struct type *t)
+{
+    struct type o = *t;
+
+    for (int d = 0; o.rank == io->perm_rank && d < o.rank; d++)
+        o.dim[io->perm[d]] = t->dim[d];
+    return o;
+}
+
+void graph_set_io_perm(struct io *io, const uint8_t *perm, int rank)
+{
+    const struct type shown = graph_io_type(io);
+
+    io->perm_rank = (int8_t)rank;
+    memcpy(io->perm, perm, (size_t)rank);
+    io->type = graph_io_original(io, &shown);
+}
+
+void graph_retype_io(struct graph *g)
+{
+    const struct region *r = graph_region(g, MAIN_REGION);
+    const struct node *y = graph_yield_node(g, MAIN_REGION);
+    size_t k = 0;
+
+    for (size_t i = 0; i < r->n_inputs && k < g->n_io_in; i++)
+        if (!graph_is_state_input(g, r->inputs[i])) {
+            g->io_in[k].type = graph_io_original(&g->io_in[k], &graph_value(g, r->inputs[i])->type);
+            k++;
+        }
+    k = 0;
+    for (int j = 0; j < y->n_in && k < g->n_io_out; j++)
+        if (!graph_is_state_output(g, j)) {
+            if (has_value(y->in[j].v))
+                g->io_out[k].type =
+                    graph_io_original(&g->io_out[k], &graph_value(g, y->in[j].v)->type);
+            k++;
+        }
+}

@@ -17,8 +17,8 @@ struct match_options {
 enum status match_io(struct arena *a, const struct io *want, size_t n_want, const struct io *have,
                      size_t n_have, const char *what, const struct match_options *o,
                      struct diags *ds, struct match **out);
-/* An artifact read back that does not say its permutation: when its four dims are the original's moved
- * channels-last or channels-first, note that as its permutation. */
+/* An artifact that does not say its permutation (ours do: other converters made it): when its four dims
+ * are the original's moved channels-last or channels-first, note that as its permutation. */
 void match_layout(struct io *artifact, const struct io *original);
 /* From the original's layout into the artifact's (io.perm) and back. False: ranks do not fit. */
 bool match_permute(const struct tensor *t, const struct io *artifact, struct pool *pool,

@@ -202,6 +202,31 @@ static void written_is_read(void **state)
     graph_free(g);
 }
 
+/* What the writer notes of moved inputs and outputs is read back: name, permutation, original shape. */
+static void moved_io(void **state)
+{
+    struct room *r = *state;
+    static const uint8_t last[4] = { 0, 2, 3, 1 };
+    struct graph *g = small_net(r);
+    graph_set_io_perm(&g->io_in[0], last, 4);
+    graph_set_io_perm(&g->io_out[0], last, 4);
+    assert_int_equal(tflite_write(g, r->path, NULL), OK);
+    struct graph *h = read_back(r);
+    const struct io *in = &h->io_in[0], *out = &h->io_out[0];
+    assert_string_equal(in->name, "x");
+    assert_int_equal(in->perm_rank, 4);
+    assert_memory_equal(in->perm, last, 4);
+    assert_int_equal(in->type.dim[1], 2); /* 1,5,5,2 is shown, 1,2,5,5 is the original's */
+    assert_int_equal(graph_io_type(in).dim[3], 2);
+    assert_int_equal(out->perm_rank, 4);
+    assert_memory_equal(out->perm, last, 4);
+    assert_int_equal(out->type.dim[1], 38);       /* 2 + 18 + 18 */
+    assert_null(graph_get_meta(h, "SLIPWAY_IO")); /* it belongs to the file */
+    assert_int_equal(r->ds.n, 0);
+    graph_free(h);
+    graph_free(g);
+}
+
 /* The form of files beyond 2 GiB, on a small one. */
 static void far_constants(void **state)
 {
@@ -289,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tables_vectors_and_blobs, enter, leave),
         cmocka_unit_test_setup_teardown(shared_targets_do_not_multiply, enter, leave),
         cmocka_unit_test_setup_teardown(written_is_read, enter, leave),
+        cmocka_unit_test_setup_teardown(moved_io, enter, leave),
         cmocka_unit_test_setup_teardown(far_constants, enter, leave),
         cmocka_unit_test_setup_teardown(same_graph_same_bytes, enter, leave),
         cmocka_unit_test_setup_teardown(damage, enter, leave),

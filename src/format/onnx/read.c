@@ -347,8 +347,7 @@ static void read_header(struct onnx_reader *r)
     g->producer = arena_str(g->arena, r->m.producer);
     g->producer_version = arena_str(g->arena, r->m.producer_version);
     g->opset = (int)r->opset;
-    for (size_t i = 0; i < r->m.n_meta; i++)
-        graph_add_meta(g, r->m.meta[i].key, r->m.meta[i].value);
+    onnx_read_meta(r);
 }
 
 /* What inference left open of the outputs, as the file declares it. */
@@ -397,6 +396,7 @@ static enum status read_model(struct onnx_reader *r)
     TRY(onnx_read_region(r, r->m.graph, MAIN_REGION));
     graph_fix_io(r->g);
     TRY(finish_outputs(r));
+    onnx_read_io_records(r);
     warn_stale(r);
     return OK;
 }

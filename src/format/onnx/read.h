@@ -85,6 +85,10 @@ enum status onnx_read_const(struct onnx_reader *r, struct slice message, const c
                             value_id *out);
 enum status onnx_read_sparse(struct onnx_reader *r, struct slice message, const char *name,
                              value_id *out);
+/* read_meta.c: the first reads what is carried, the second what our writer says of the moved dims of
+ * inputs and outputs, once these are known */
+void onnx_read_meta(struct onnx_reader *r);
+void onnx_read_io_records(struct onnx_reader *r);
 /* read_function.c */
 const struct onnx_function *onnx_find_function(struct onnx_reader *r, const struct onnx_node *n);
 enum status onnx_inline(struct onnx_reader *r, const struct onnx_function *u,

@@ -204,18 +204,18 @@ static const char *output_name(struct onnx_writer *w, region_id r, int i, value_
     return name;
 }
 
-/* What inference leaves open, as the original model declared it (the layout must be its own). */
+/* What inference leaves open, as the original model declared it. */
 static struct type output_type(const struct onnx_writer *w, region_id r, int i, value_id v)
 {
     struct type t = graph_value(w->g, v)->type;
-    const struct io *io = &w->g->io_out[i];
-    if (r.i != MAIN_REGION.i || io->perm_rank || io->type.dtype != t.dtype)
+    const struct type shown = r.i == MAIN_REGION.i ? graph_io_type(&w->g->io_out[i]) : t;
+    if (shown.dtype != t.dtype)
         return t;
     if (t.rank == RANK_UNKNOWN)
-        t = io->type;
-    for (int d = 0; d < t.rank && t.rank == io->type.rank; d++)
+        t = shown;
+    for (int d = 0; d < t.rank && t.rank == shown.rank; d++)
         if (t.dim[d] == DIM_UNKNOWN)
-            t.dim[d] = io->type.dim[d];
+            t.dim[d] = shown.dim[d];
     return t;
 }
 

@@ -439,7 +439,12 @@ static enum status read_metadata(struct rd *r, struct fb_table model)
         if (!name)
             continue;
         while (n > 0 && p[n - 1] == 0)
-            n--; /* min_runtime_version is padded with zeros */
+            n--;                               /* min_runtime_version is padded with zeros */
+        if (strcmp(name, "SLIPWAY_IO") == 0) { /* written anew by whoever writes the model */
+            r->io_record = (const char *)p;
+            r->io_bytes = n;
+            continue;
+        }
         /* Text is kept; what else lies there belongs to the file it came in. */
         if (n > 0 && str_is_utf8((const char *)p, n))
             graph_add_meta(g, name, arena_strn(g->arena, (const char *)p, n));
@@ -479,5 +484,7 @@ enum status tflite_read(struct graph *g, struct blob *file, const struct read_op
     TRY(r.fb.status);
     TRY(read_main(&r, model));
     graph_fix_io(g);
+    if (r.io_record)
+        rd_io_record(&r, r.io_record, r.io_bytes);
     return OK;
 }

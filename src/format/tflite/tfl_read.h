@@ -46,6 +46,8 @@ struct rd {
     region_id region;
     int depth; /* of regions */
     size_t n_variables;
+    const char *io_record; /* SLIPWAY_IO, NULL: none */
+    size_t io_bytes;
 };
 
 struct rop { /* one operator */
@@ -110,6 +112,9 @@ enum status rd_fault(struct rd *r, const struct rop *o, int operand, const char 
 /* Read subgraph `index` into the current region with its inputs bound to `in`; its outputs. */
 enum status rd_inline(struct rd *r, int index, const value_id *in, int n_in, value_id *out,
                       int n_out);
+
+/* -- what a file of ours says of its inputs and outputs (read_io.c) -------------------------------- */
+void rd_io_record(struct rd *r, const char *text, size_t n);
 
 /* -- handlers (read_*.c) ----------------------------------------------------------------------- */
 /* clang-format off */
