@@ -1,0 +1,31 @@
+/* legal.h - what the legalising passes share: rewrites that make a graph fit a device.
+ *
+ * A pass `legal-*` removes one kind of thing that a device does not take, and says in its head why
+ * the numbers stay the same. Which ones run is the target profile's business (docs/legalise.md).
+ */
+#ifndef PASS_LEGAL_H
+#define PASS_LEGAL_H
+
+#include "pass/lower.h"
+
+/* An option that is a number. */
+int64_t legal_int(const struct pass_ctx *c, const char *key, int64_t fallback);
+/* Is `word` in the list a+b+c of the option; the option was not given: fallback. */
+bool legal_asks(const struct pass_ctx *c, const char *key, const char *word, bool fallback);
+
+/* Chains of reshapes and transpositions, with at most `max` dims a transposition (legal_moves.c). */
+enum status legal_moves(struct graph *g, struct pass_ctx *c, int max);
+
+/* The permutation of a transpose node. */
+void legal_perm(const struct node *n, int rank, int64_t *perm);
+/* The transposition of v, in as few transpositions of at most `max` dims as are found. */
+value_id legal_transpose(struct lo *l, value_id v, const int64_t *perm, int max);
+
+/* Rules of legal-rank: nodes of rank above `max` that work along an axis (legal_rank_axes.c), and
+ * convolutions and pools over three dims (legal_rank_spatial.c). */
+extern const struct lo_rule legal_rank_axes[], legal_rank_spatial[];
+int legal_rank_max(const struct lo *l);
+/* v as [before, dim, after] of one of its dims. */
+value_id legal_three(struct lo *l, value_id v, int axis);
+
+#endif
