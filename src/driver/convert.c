@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "driver/legalise.h"
 #include "pass/pass.h"
 
 static void print(const char *title, const char *text, void *ctx)
@@ -237,6 +238,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
         if (strcmp(layout, "keep") != 0)
             TRY(passes_run(g, arena_printf(j->arena, "io-layout{to=%s}", layout), &p));
         TRY(passes_run(g, f->name, &p));
+        TRY(legalise_graph(j, g, f, &p));
     }
     if (scheme) {
         TRY(quantise(j, g, scheme, f, &q));

@@ -34,3 +34,16 @@ void legal_perm(const struct node *n, int rank, int64_t *perm)
     for (int d = 0; d < rank; d++)
         perm[d] = a->perm.n == rank ? a->perm.v[d] : rank - 1 - d;
 }
+
+value_id legal_fold(struct lo *l, value_id v)
+{
+    bool done = false;
+    if (l->st != OK)
+        return ABSENT;
+    /* The result is replaced through its uses: give it one to find it again. */
+    const node_id probe = graph_insert_node(l->g, l->at, OP_identity, &v, 1, 1, NULL);
+    l->st = pass_fold_node(l->g, graph_def(l->g, v), l->c->scratch, &done);
+    const value_id out = graph_node(l->g, probe)->in[0].v;
+    graph_remove_node(l->g, probe);
+    return out;
+}

@@ -13,6 +13,9 @@ int64_t legal_int(const struct pass_ctx *c, const char *key, int64_t fallback);
 /* Is `word` in the list a+b+c of the option; the option was not given: fallback. */
 bool legal_asks(const struct pass_ctx *c, const char *key, const char *word, bool fallback);
 
+/* A node of constants, just made: the constant it computes. */
+value_id legal_fold(struct lo *l, value_id v);
+
 /* Chains of reshapes and transpositions, with at most `max` dims a transposition (legal_moves.c). */
 enum status legal_moves(struct graph *g, struct pass_ctx *c, int max);
 

@@ -116,7 +116,7 @@ static value_id gathered(struct lo *l, value_id v, int axis, const struct list *
     struct gather_attrs *a = rw_attrs(l->g, OP_gather);
     a->axis = axis;
     const value_id in[2] = { v, graph_const_copy(l->g, DT_i64, 1, &k->n, k->at, NULL) };
-    return lo_op(l, OP_gather, in, 2, a);
+    return legal_fold(l, lo_op(l, OP_gather, in, 2, a));
 }
 
 /* The node that makes v, and nobody else reads it, makes its channels in this order instead. */
@@ -145,33 +145,47 @@ static bool reads_channels(const struct graph *g, const struct use *u, int axis)
     return n->op == OP_conv || rw_type(g, n->in[0].v)->rank - 1 == axis;
 }
 
-/* Everybody who reads y is a product: its weights for channel k->at[i] are those for i. */
+static bool all_read_channels(const struct graph *g, value_id y, int axis)
+{
+    for (const struct use *u = graph_value(g, y)->uses; u; u = u->next)
+        if (!reads_channels(g, u, axis))
+            return false;
+    return graph_has_uses(g, y);
+}
+
+/* Everybody who reads y is a product: its weights for channel k->at[i] are those for i. A
+ * transposition may stand between. */
 static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const struct list *k)
 {
-    if (!graph_has_uses(l->g, y))
+    const node_id turn = rw_user_is(l->g, y, OP_transpose);
+    value_id z = y;
+    if (has_node(turn)) {
+        const int rank = lo_type(l, y)->rank;
+        int64_t perm[MAX_RANK];
+        int d = 0;
+        legal_perm(graph_node(l->g, turn), rank, perm);
+        while (perm[d] != axis)
+            d++;
+        axis = d;
+        z = graph_node(l->g, turn)->out[0];
+    }
+    if (!all_read_channels(l->g, z, axis))
         return false;
-    for (const struct use *u = graph_value(l->g, y)->uses; u; u = u->next)
-        if (!reads_channels(l->g, u, axis))
-            return false;
     struct list back = { k->n, ARENA_ARRAY(l->c->scratch, int64_t, k->n), k->n };
     for (int64_t i = 0; i < k->n; i++)
         back.at[k->at[i]] = i;
-    struct use *next;
-    for (struct use *u = graph_value(l->g, y)->uses; u && l->st == OK; u = next) {
-        const node_id id = u->user;
-        struct lo at = { .g = l->g, .c = l->c, .at = id };
+    for (const struct use *u = graph_value(l->g, z)->uses; u && l->st == OK; u = u->next) {
+        struct lo at = { .g = l->g, .c = l->c, .at = u->user };
         const struct conv_attrs *a = lo_node(&at)->attrs;
         const bool first = lo_node(&at)->op == OP_conv && a->layout == LAYOUT_FIRST;
         const int i = first ? 1 : lo_type(&at, lo_in(&at, 1))->rank - 1;
         const value_id w = gathered(&at, lo_in(&at, 1), i, &back);
-        next = u->next;
         l->st = at.st;
-        if (l->st != OK)
-            break;
-        graph_set_operand(l->g, id, 1, w);
-        graph_set_operand(l->g, id, 0, x);
+        if (l->st == OK)
+            graph_set_operand(l->g, at.at, 1, w);
     }
     graph_origin_drop(l->g, y, ABSENT, "legal-gather: its order is in the weights");
+    graph_replace_uses(l->g, y, x);
     return true;
 }
 

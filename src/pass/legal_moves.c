@@ -135,7 +135,7 @@ static struct order merged(const struct order *o, const int64_t *size, int64_t *
 
 /* -- an order in steps of few dims -------------------------------------------------------------- */
 
-#define STEPS 16
+#define STEPS 32
 
 /* cut[0] .. cut[n]: blocks of the present order; perm: their order after the step. */
 struct move {
@@ -253,13 +253,13 @@ struct plan {
     int64_t size[STEPS][ATOMS]; /* of the merged atoms before each move */
 };
 
-/* False: not done in so many steps. */
-static bool make_plan(const struct atoms *a, int max, struct plan *p)
+/* The atoms' order behind what is planned already. False: not done in so many steps. */
+static bool add_plan(const struct atoms *a, int max, struct plan *p)
 {
     struct order o = a->now;
     int64_t size[ATOMS];
     memcpy(size, a->size, sizeof size);
-    for (p->n = 0; apart(&o) > 1; p->n++) {
+    for (; apart(&o) > 1; p->n++) {
         if (p->n == STEPS)
             return false;
         int64_t *out = p->size[p->n];
@@ -311,7 +311,7 @@ value_id legal_transpose(struct lo *l, value_id v, const int64_t *perm, int max)
             next.at[next.n++] = a.now.at[i];
     }
     a.now = next;
-    if (!make_plan(&a, max, &p))
+    if (!add_plan(&a, max, &p))
         return lo_transpose(l, v, perm);
     return lo_reshape(l, emit(l, v, &p), rank, dims);
 }
@@ -335,14 +335,21 @@ static bool goes_on(const struct graph *g, value_id v)
     return graph_has_uses(g, v);
 }
 
-/* What the chain from chain[k] down to chain[0] does. */
-static bool compose(const struct graph *g, const node_id *chain, int k, struct atoms *a)
+/* What the chain from chain[k] down to chain[0] does. A reshape that does not fall on the atoms (3 2
+ * to 2 3) ends a part of it: what stands before it is done first. */
+static bool compose(const struct graph *g, const node_id *chain, int k, int max, struct plan *p)
 {
-    atoms_of(a, rw_type(g, graph_node(g, chain[k])->in[0].v));
-    for (int i = k; i >= 0; i--)
-        if (!step(g, a, graph_node(g, chain[i])))
+    struct atoms a;
+    p->n = 0;
+    atoms_of(&a, rw_type(g, graph_node(g, chain[k])->in[0].v));
+    for (int i = k; i >= 0; i--) {
+        if (step(g, &a, graph_node(g, chain[i])))
+            continue;
+        if (!is_view(graph_node(g, chain[i])->op) || !add_plan(&a, max, p))
             return false;
-    return true;
+        atoms_of(&a, rw_type(g, graph_node(g, chain[i])->out[0]));
+    }
+    return add_plan(&a, max, p);
 }
 
 static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *arg)
@@ -366,12 +373,11 @@ static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *ar
     const int all = above;
     /* above: transpositions that stay when the chain begins at chain[k] */
     for (int k = 0; k < n; k++) {
-        struct atoms a;
         above -= graph_node(g, chain[k])->op == OP_transpose;
         if (rw_type(g, graph_node(g, chain[k])->in[0].v)->rank > max && k + 1 < n)
             continue;
-        if (!compose(g, chain, k, &a) || !make_plan(&a, max, &p))
-            break;
+        if (!compose(g, chain, k, max, &p))
+            continue;
         if (best < 0 || p.n + above < least) {
             best = k;
             least = p.n + above;

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""The legalising rewrites before runtimes that know nothing of them.
+
+Small ONNX models, several seeded shapes a rewrite (odd sizes too). Each is converted with `--passes` to ONNX
+and to TFLite; ONNX Runtime and LiteRT run what comes out, and must say what ONNX Runtime says of the
+original: equal bit for bit where the rewrite only moves elements, else to 1e-5 of the largest. And what the
+rewrite promises to remove must be gone from the file.
+"""
+import os
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+import judge
+from judge import OUT, slipway
+
+F = np.float32
+
+
+class Net:
+    """A model being built: inputs, constants, nodes."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.consts, self.inputs, self.feeds, self.n = [], [], [], {}, 0
+
+    def input(self, *shape, dtype=F, low=None, high=None):
+        name = f'x{len(self.inputs)}'
+        x = (self.rng.standard_normal(shape) * 2).astype(F) if dtype == F else self.rng.integers(low or 0, high or 5, shape).astype(dtype)
+        if low is not None and dtype == F:
+            x = self.rng.uniform(low, high, shape).astype(F)
+        self.inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), shape))
+        self.feeds[name] = x
+        return name
+
+    def const(self, v, dtype=None):
+        self.n += 1
+        name = f'c{self.n}'
+        v = np.asarray(v, dtype) if dtype is not None else np.asarray(v)
+        self.consts.append(numpy_helper.from_array(v, name))
+        return name
+
+    def weight(self, *shape):
+        return self.const(self.rng.standard_normal(shape).astype(F) / np.sqrt(max(1, np.prod(shape[1:]))), F)
+
+    def ints(self, *v):
+        return self.const(np.array(v, np.int64))
+
+    def op(self, kind, *inputs, outputs=1, **attrs):
+        self.n += 1
+        outs = [f't{self.n}_{i}' for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), outs, **attrs))
+        return outs[0] if outputs == 1 else outs
+
+    def reshape(self, x, *dims):
+        return self.op('Reshape', x, self.ints(*dims))
+
+    def save(self, path, *outputs):
+        outs = [helper.make_tensor_value_info(o, TensorProto.UNDEFINED, None) for o in outputs]
+        graph = helper.make_graph(self.nodes, 'g', self.inputs, outs, self.consts)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=8)
+        model = onnx.shape_inference.infer_shapes(model)
+        onnx.save(model, path)
+
+
+def run_onnx(path, feeds):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    net = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    return net.run(None, {i.name: feeds[i.name] for i in net.get_inputs()})
+
+
+def open_tflite(path):
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    net = Interpreter(model_path=path, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    net.allocate_tensors()
+    return net
+
+
+def run_tflite(net, feeds):
+    for i in net.get_input_details():
+        x = feeds[i['name']]
+        net.set_tensor(i['index'], x.astype(i['dtype']) if x.dtype == np.int64 else x)
+    net.invoke()
+    return [net.get_tensor(o['index']) for o in net.get_output_details()]
+
+
+def onnx_facts(path):
+    """Operators, and the greatest rank of what stands between them."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    border = {v.name for v in list(model.graph.input) + list(model.graph.output)}
+    ranks = [len(v.type.tensor_type.shape.dim) for v in model.graph.value_info if v.name not in border]
+    return [n.op_type for n in model.graph.node], max(ranks, default=0)
+
+
+def tflite_facts(net):
+    border = {t['index'] for t in net.get_input_details() + net.get_output_details()}
+    ranks = [len(t['shape']) for t in net.get_tensor_details() if t['index'] not in border]
+    return [o['op_name'] for o in net._get_ops_details() if o['op_name'] != 'DELEGATE'], max(ranks, default=0)
+
+
+def differs(want, got, exact):
+    if len(want) != len(got):
+        return f'{len(got)} outputs, expected {len(want)}'
+    for w, g in zip(want, got):
+        g = g.reshape(w.shape) if g.size == w.size else g
+        if w.shape != g.shape:
+            return f'shape {g.shape}, expected {w.shape}'
+        if exact and not np.array_equal(w, g.astype(w.dtype)):
+            return f'{np.count_nonzero(w != g)} of {w.size} elements differ'
+        top = max(1e-3, float(np.abs(w).max()))
+        if not exact and not np.abs(w.astype(np.float64) - g).max() <= 1e-5 * top:
+            return f'off by {np.abs(w - g).max()} of {top}'
+    return None
+
+
+def case(name, seed, build, passes, gone=(), rank=None, exact=True, formats=('onnx', 'tflite'), most=None):
+    """build(net) returns the outputs; gone: operators that must not be left; rank: the greatest allowed."""
+    def work():
+        net = Net(seed)
+        path = os.path.join(OUT, f'{name.replace(" ", "_")}_{seed}.onnx')
+        outputs = build(net)
+        net.save(path, *(outputs if isinstance(outputs, tuple) else (outputs,)))
+        want = run_onnx(path, net.feeds)
+        for form in formats:
+            artifact = path[:-5] + '_legal.' + form
+            status, _, talk = slipway('convert', path, '-o', artifact, '--passes', passes)
+            if status:
+                return f'{form}: {talk}'
+            if form == 'onnx':
+                got, (ops, tall) = run_onnx(artifact, net.feeds), onnx_facts(artifact)
+            else:
+                lite = open_tflite(artifact)
+                ops, tall = tflite_facts(lite)
+                got = run_tflite(lite, net.feeds)
+            why = differs(want, got, exact)
+            left = [o for o in ops if o.upper().replace('_', '') in {g.upper().replace('_', '') for g in gone}]
+            if why or left or (rank and tall > rank) or (most and len(ops) > most):
+                return f'{form}: {why or ""} left {left}, rank {tall}, operators {ops}'
+        return None
+    return f'{name} seed {seed}', work
+
+
+CASES = []
+
+
+def seeds(name, n, build, *args, **kw):
+    for s in range(n):
+        CASES.append(case(name, s, build, *args, **kw))
+
+
+# -- rank ----------------------------------------------------------------------------------------------------
+def moves(net):
+    """A random reshape, transposition, reshape, twice."""
+    sizes = net.rng.permutation([2, 3, 1, 2, 3, 5])[:net.rng.integers(5, 7)]
+    x = net.input(int(np.prod(sizes[:2])), int(np.prod(sizes[2:])))
+    y = net.reshape(x, *map(int, sizes))
+    for _ in range(net.rng.integers(1, 3)):
+        y = net.op('Transpose', y, perm=[int(p) for p in net.rng.permutation(len(sizes))])
+    return net.reshape(y, int(sizes[0]), -1)
+
+
+seeds('moves', 8, moves, 'legal-rank', rank=4)
+seeds('moves of three dims', 3, moves, 'legal-rank{max=3}', rank=3)
+
+
+def stitch(net):
+    rows, cols, h, w, c = [int(v) for v in net.rng.integers(2, 5, 5)]
+    x = net.input(rows * cols, c, h, w)
+    y = net.reshape(x, 1, rows, cols, c, h, w)
+    y = net.op('Transpose', y, perm=[0, 3, 1, 4, 2, 5])
+    return net.op('Conv', net.reshape(y, 1, c, rows * h, cols * w), net.weight(c, c, 1, 1))
+
+
+seeds('stitched tiles', 3, stitch, 'legal-rank', rank=4, exact=False)
+
+
+def elementwise(net):
+    s = [int(v) for v in net.rng.integers(2, 4, 5)]
+    x = net.reshape(net.input(s[0], s[1] * s[2], s[3] * s[4]), *s)
+    keep = net.rng.integers(0, 2, 5)
+    k = net.reshape(net.input(int(np.prod([d for d, b in zip(s, keep) if b]))), *[d if b else 1 for d, b in zip(s, keep)])
+    y = net.op('Add', x, k)
+    y = net.op('Mul', y, net.weight(s[3], 1))
+    y = net.op('Where', net.op('Greater', y, net.const(F(0))), y, k)
+    return net.reshape(net.op('Relu', net.op('Clip', y, net.const(F(-1)), net.const(F(3)))), s[0], -1)
+
+
+seeds('5-D broadcast', 6, elementwise, 'legal-rank', rank=4)
+
+
+def axes(net):
+    s = [int(v) for v in net.rng.integers(2, 5, 6)]
+    x = net.reshape(net.input(s[0] * s[1], s[2] * s[3], s[4] * s[5]), *s)
+    y = net.op('Concat', x, net.op('Neg', x), axis=int(net.rng.integers(-6, 6)))
+    y = net.op('Slice', y, net.ints(0, 1), net.ints(2**31 - 1, -1 - 0), net.ints(1, 4), net.ints(1, 1))
+    y = net.op('Pad', y, net.ints(0, 1, 0, 0, 2, 0, 0, 0, 0, 1, 0, 0), net.const(F(0.5)))
+    y = net.op('Gather', y, net.ints(1, 0), axis=2)
+    return net.op('ReduceMax', net.op('Softmax', y, axis=5), net.ints(1, 3, 5), keepdims=0)
+
+
+seeds('6-D along axes', 4, axes, 'legal-rank', rank=4, exact=False)
+
+
+def reduced(net):
+    s = [int(v) for v in net.rng.integers(2, 4, 6)]
+    x = net.reshape(net.input(s[0] * s[1], s[2] * s[3], s[4] * s[5]), *s)
+    a = net.op('ReduceMean', x, net.ints(0, 2, 4), keepdims=1)
+    b = net.op('ReduceSum', x, net.ints(1, 3, 5), keepdims=0)
+    return net.reshape(net.op('Mul', a, x), s[0], -1), net.op('ReduceMin', x, net.ints(0, 1, 2, 4), keepdims=0), b
+
+
+seeds('6-D reductions', 3, reduced, 'legal-rank', rank=4, exact=False)
+
+
+def conv3d(net, depth, stride=1):
+    d, h, w = [int(v) for v in net.rng.integers(4, 8, 3)]
+    x = net.reshape(net.input(2, 3, d * h, w), 2, 3, d, h, w)
+    y = net.op('Conv', x, net.weight(5, 3, depth, 3, 3), net.weight(5), pads=[depth // 2, 1, 0, depth // 2, 1, 1], strides=[stride, 2, 1])
+    y = net.op('MaxPool', net.op('Relu', y), kernel_shape=[2, 2, 2], strides=[1, 1, 1])
+    y = net.op('AveragePool', y, kernel_shape=[2, 1, 2], strides=[1, 1, 1])
+    return net.op('Flatten', y, axis=1)
+
+
+seeds('3-D convolution of depth 1', 2, lambda n: conv3d(n, 1), 'legal-rank', rank=4, exact=False)
+seeds('3-D convolution of depth 3', 3, lambda n: conv3d(n, 3, int(n.rng.integers(1, 3))), 'legal-rank', rank=4, exact=False)
+
+
+def norm5(net):
+    x = net.reshape(net.input(2, 4 * 3, 4, 5), 2, 4, 3, 4, 5)
+    y = net.op('InstanceNormalization', x, net.weight(4), net.weight(4))
+    y = net.op('LayerNormalization', y, net.weight(4, 5), net.weight(4, 5), axis=-2)
+    return net.reshape(net.op('GlobalAveragePool', y), 2, 4)
+
+
+seeds('5-D normalisation', 2, norm5, 'legal-rank', rank=4, exact=False)
+
+
+def product5(net):
+    x = net.reshape(net.input(2 * 3, 4, 5 * 6), 2, 3, 4, 5, 6)
+    y = net.op('MatMul', x, net.weight(6, 7))
+    z = net.op('MatMul', y, net.reshape(net.input(2 * 3, 4, 7 * 5), 2, 3, 4, 7, 5))
+    return net.reshape(z, 6, -1)
+
+
+seeds('5-D products', 2, product5, 'legal-rank', rank=4, exact=False)
+
+
+# -- gathers --------------------------------------------------------------------------------------------------
+GATHERS = ('Gather', 'GatherND', 'GatherElements', 'ScatterND', 'GATHER', 'GATHER_ND', 'SCATTER_ND')
+LISTS = {
+    'range': lambda n, m: np.arange(1, m - 1), 'step': lambda n, m: np.arange(0, m, 2),
+    'back': lambda n, m: np.arange(m - 1, -1, -1), 'one': lambda n, m: np.array(-1),
+    'doubled': lambda n, m: np.repeat(np.arange(m), 2), 'any': lambda n, m: n.rng.integers(-m, m, 7),
+    'order': lambda n, m: n.rng.permutation(m), 'matrix': lambda n, m: np.arange(4).reshape(2, 2),
+}
+for key, make in LISTS.items():
+    seeds(f'gather {key}', 2, lambda n, make=make: (lambda a: n.op(
+        'Gather', n.input(3, 7, 5, 6), n.const(np.asarray(make(n, [3, 7, 5, 6][a] if a else 4), np.int64) if a else n.rng.integers(0, 3, 2)), axis=a))(int(n.rng.integers(1, 4))),
+        'legal-gather', gone=GATHERS)
+
+
+def channels(net):
+    c = int(net.rng.integers(3, 9))
+    x = net.input(1, c, 5, 6)
+    y = net.op('Gather', x, net.const(net.rng.permutation(c)), axis=1)
+    a = net.op('Conv', y, net.weight(8, c, 3, 3), net.weight(8), pads=[1, 1, 1, 1])
+    b = net.op('Gather', a, net.const(net.rng.permutation(8)[:5]), axis=1)
+    return net.op('Conv', net.op('Relu', b), net.weight(4, 5, 1, 1))
+
+
+seeds('channels into weights', 4, channels, 'legal-gather', gone=GATHERS + ('Concat', 'CONCATENATION', 'Slice'), exact=False, most=5)
+
+
+def gather_nd(net):
+    a, b, c = [int(v) for v in net.rng.integers(4, 7, 3)]
+    x = net.input(a, b, c)
+    grid = np.stack(np.meshgrid(np.arange(1, a - 1), np.arange(0, b, 2), indexing='ij'), -1)
+    lone = np.array([[0, 1], [2, 3], [1, 1], [3, 0]])
+    fixed = np.array([[[2, i, j] for j in range(c - 1)] for i in range(b)])
+    return (net.op('GatherND', x, net.const(grid)), net.op('GatherND', x, net.const(lone)), net.op('GatherND', x, net.const(fixed)))
+
+
+seeds('gather_nd', 3, gather_nd, 'legal-gather', gone=GATHERS)
+
+
+def gather_elements(net):
+    x = net.input(3, 6, 4)
+    k = np.broadcast_to(np.array([1, 3, 5])[None, :, None], (3, 3, 4)).copy()
+    return net.op('GatherElements', x, net.const(k), axis=1)
+
+
+seeds('gather_elements', 1, gather_elements, 'legal-gather', gone=GATHERS, formats=('onnx', 'tflite'))
+
+
+def lookup(net):
+    ids = net.input(1, int(net.rng.integers(1, 4)), dtype=np.int64, low=0, high=11)
+    y = net.op('Gather', net.weight(11, 5), ids, axis=0)
+    return net.op('Add', y, net.weight(5))
+
+
+seeds('table lookup', 2, lookup, 'legal-gather', gone=GATHERS)
+
+
+def scatter(net):
+    x, u = net.input(4, 6, 5), net.input(2, 3, 5)
+    grid = np.stack(np.meshgrid(np.arange(1, 3), np.arange(2, 5), indexing='ij'), -1)
+    zero = net.const(np.zeros((4, 6, 5), F))
+    return (net.op('ScatterND', x, net.const(grid), u), net.op('ScatterND', zero, net.const(grid), u),
+            net.op('ScatterND', x, net.const(grid), u, reduction='add'))
+
+
+seeds('scatter_nd', 2, scatter, 'legal-gather', gone=GATHERS)
+
+# -- end -------------------------------------------------------------------------------------------------------
+wanted = os.environ.get('LEGALISE_CASES')
+judge.each([c for c in CASES if not wanted or wanted in c[0]])
