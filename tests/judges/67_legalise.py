@@ -197,7 +197,7 @@ def axes(net):
     s = [int(v) for v in net.rng.integers(2, 5, 6)]
     x = net.reshape(net.input(s[0] * s[1], s[2] * s[3], s[4] * s[5]), *s)
     y = net.op('Concat', x, net.op('Neg', x), axis=int(net.rng.integers(-6, 6)))
-    y = net.op('Slice', y, net.ints(0, 1), net.ints(2**31 - 1, -1 - 0), net.ints(1, 4), net.ints(1, 1))
+    y = net.op('Slice', y, net.ints(0, 1), net.ints(2**31 - 1, 2**31 - 1), net.ints(1, 4), net.ints(2, 1))
     y = net.op('Pad', y, net.ints(0, 1, 0, 0, 2, 0, 0, 0, 0, 1, 0, 0), net.const(F(0.5)))
     y = net.op('Gather', y, net.ints(1, 0), axis=2)
     return net.op('ReduceMax', net.op('Softmax', y, axis=5), net.ints(1, 3, 5), keepdims=0)
