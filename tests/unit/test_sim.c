@@ -13,7 +13,8 @@ static const char net[] = "graph (%x : f32[1,2,5,5]) {\n"
                           "  %w1 = const f32[4,2,3,3] {noise}\n"
                           "  %b1 = const f32[4] {0x1p-3, -0x1p-2, 0x1p-1, 0x0p+0}\n"
                           "  %c1 = conv(%x, %w1, %b1) {pads=[1,1,1,1]}\n"
-                          "  %r1 = relu(%c1)\n"
+                          "  %k1 = const f32[4,1,1] {0x1p-3, 0x1p-2, 0x1p-1, 0x1p-4}\n"
+                          "  %r1 = prelu(%c1, %k1)\n"
                           "  %w2 = const f32[4,4,1,1] {noise}\n"
                           "  %c2 = conv(%r1, %w2, %b1)\n"
                           "  %s2 = sigmoid(%c2)\n"
@@ -151,7 +152,7 @@ static void replay_equals_whole_run(void **state)
         { "cat", NULL, 0, false, 5 }, { "flat", NULL, 0, false, 4 }, { "y", NULL, 0, false, 3 },
         { NULL, "c1", 1, true, 12 },  { NULL, "c3", 1, true, 7 },    { NULL, "c3", 0, false, 7 },
         { NULL, "c2", 2, true, 9 },   { NULL, "flat", 0, false, 5 }, { NULL, "y", 1, true, 4 },
-        { NULL, "cat", 1, false, 6 },
+        { NULL, "cat", 1, false, 6 }, { NULL, "r1", 1, true, 11 },
     };
     struct bench b;
     struct sim_kept *kept, *changed;
