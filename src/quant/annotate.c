@@ -23,26 +23,6 @@ struct borders {
 
 /* -- borders ------------------------------------------------------------------------------------ */
 
-/* The width in which v is stored: its producer's, or for what is made in float the widest in which an
- * integer node reads it. */
-static enum dtype store_of(const struct quant *q, value_id v)
-{
-    const node_id d = graph_def(q->g, v);
-    int bits = 0;
-
-    if (has_node(d) && quant_is_int(q, d))
-        return quant_node_store(q, d);
-    for (const struct use *u = graph_value(q->g, v)->uses; u; u = u->next)
-        if (quant_is_int(q, u->user) && q->bits[u->user.i] > bits)
-            bits = q->bits[u->user.i];
-    return quant_store(q, bits);
-}
-
-static const struct encoding *encoding_of(struct quant *q, value_id v)
-{
-    return quant_encoding_as(q, v, store_of(q, v));
-}
-
 /* Does v itself carry an encoding: made by an integer node, or an input that is stored? */
 static bool is_stored(struct quant *q, value_id v)
 {
@@ -107,7 +87,7 @@ static enum status stored_operand(struct quant *q, struct borders *b, node_id n,
     TRY(quant_operand_encoding(q, n, j, &want));
     if (graph_is_const(g, v))
         TRY(quant_bake(q, v, want, &use));
-    else if (!is_stored(q, v) || !encoding_same(want, encoding_of(q, v)))
+    else if (!is_stored(q, v) || !encoding_same(want, quant_value_encoding(q, v)))
         use = stored_copy(q, b, v, want, n);
     graph_set_operand(g, n, j, use);
     return OK;
@@ -142,8 +122,8 @@ static void store_inputs(struct quant *q)
         if (state)
             continue;
         if (io_stored(q) && q->wanted[v.i]) {
-            graph_value(q->g, v)->enc = encoding_of(q, v);
-            q->g->io_in[at].enc = encoding_of(q, v);
+            graph_value(q->g, v)->enc = quant_value_encoding(q, v);
+            q->g->io_in[at].enc = quant_value_encoding(q, v);
         }
         at++;
     }
@@ -238,7 +218,7 @@ enum status quant_annotate(struct quant *q)
             const value_id y = graph_node(g, n)->out[j];
 
             if (q->wanted[y.i])
-                graph_value(g, y)->enc = encoding_of(q, y);
+                graph_value(g, y)->enc = quant_value_encoding(q, y);
         }
         if (q->kind[n.i] == RULE_WEIGHTED)
             TRY(quant_weights_bake(q, n));

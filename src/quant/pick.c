@@ -69,6 +69,34 @@ const struct encoding *quant_encoding(struct quant *q, value_id v, int bits)
     return quant_encoding_as(q, v, quant_store(q, bits));
 }
 
+/* Its producer's width, or for what is made in float the widest in which an integer node reads it. */
+static enum dtype store_of(const struct quant *q, value_id v)
+{
+    const node_id d = graph_def(q->g, v);
+    int bits = 0;
+
+    if (has_node(d) && quant_is_int(q, d))
+        return quant_node_store(q, d);
+    for (const struct use *u = graph_value(q->g, v)->uses; u; u = u->next)
+        if (quant_is_int(q, u->user) && q->bits[u->user.i] > bits)
+            bits = q->bits[u->user.i];
+    return quant_store(q, bits);
+}
+
+const struct encoding *quant_value_encoding(struct quant *q, value_id v)
+{
+    return quant_encoding_as(q, v, store_of(q, v));
+}
+
+const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dtype store)
+{
+    const struct stats *s = v.i < q->n_values ? q->stats[v.i] : NULL;
+
+    if (!s || s->n == 0 || q->unseen[v.i] || q->fixed[quant_root(q, v.i)])
+        return quant_encoding_as(q, v, store);
+    return of_range(q, q->method->choose(s, q->s->calibration.percentile), store);
+}
+
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e)
 {
     const struct node *x = graph_node(q->g, n);

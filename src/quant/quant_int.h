@@ -75,6 +75,10 @@ enum dtype quant_node_store(const struct quant *q, node_id n);
 /* The encoding of v's group; NULL when v takes no part. bits: 8 or 16. */
 const struct encoding *quant_encoding(struct quant *q, value_id v, int bits);
 const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype store);
+/* As v itself is stored (or would be, when it is made in float). */
+const struct encoding *quant_value_encoding(struct quant *q, value_id v);
+/* In that store, if v shared its range with no other value. */
+const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dtype store);
 /* In which encoding integer node n reads its activation operand j (a constant: is stored). */
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e);
 /* annotate.c: encodings onto values, requantize nodes at the borders, stored weights and biases. */
