@@ -16,6 +16,7 @@
 #include "verify/compare.h"
 #include "verify/labels.h"
 #include "verify/match.h"
+#include "verify/paired.h"
 
 struct candidate {
     const char *path;
@@ -23,7 +24,8 @@ struct candidate {
     struct runset run;
     struct match *in, *out; /* by the candidate's inputs; by the reference's outputs */
     struct compare *cmp;    /* by the reference's outputs */
-    int64_t agree, right;   /* same arg-max as the reference; as the label */
+    /* by the sample: same arg-max as the reference; as the label */
+    uint8_t *agree, *right;
 };
 
 struct verification {
@@ -144,8 +146,8 @@ static enum status compare_sample(struct verification *v, struct candidate *c, i
         if (i == 0) {
             const int64_t best = compare_argmax(&x);
 
-            c->agree += best == compare_argmax(&r);
-            c->right += v->labels && labels_match(v->labels, k, best, tensor_elements(&x));
+            c->agree[k] = best == compare_argmax(&r);
+            c->right[k] = v->labels && labels_match(v->labels, k, best, tensor_elements(&x));
         }
     }
     return OK;
@@ -225,20 +227,45 @@ static void report_output(struct verification *v, const char *name, const struct
     jsonw_end(w);
 }
 
+/* Candidate c beside the first one, on the same samples. */
+static void report_paired(struct slip_job *j, const char *what, const char *key,
+                          const struct paired *p)
+{
+    job_say(j,
+            "  paired with the first candidate, %s: it alone %" PRId64 ", this one alone %" PRId64
+            ", p = %.3g\n",
+            what, p->only_first, p->only_second, paired_p(p));
+    jsonw_key(&j->json, key);
+    jsonw_object(&j->json);
+    jsonw_kint(&j->json, "samples", p->n);
+    jsonw_kint(&j->json, "only_first", p->only_first);
+    jsonw_kint(&j->json, "only_this", p->only_second);
+    jsonw_kdouble(&j->json, "p_equal", paired_p(p));
+    jsonw_end(&j->json);
+}
+
 static void report_top1(struct verification *v, const struct candidate *c)
 {
     struct slip_job *j = v->job;
-    const double n = (double)samples_count(v->samples);
+    const int64_t samples = samples_count(v->samples);
+    const struct paired agree = paired_count(v->cand[0].agree, c->agree, samples);
+    const struct paired right = paired_count(v->cand[0].right, c->right, samples);
+    const double n = (double)samples;
 
-    job_say(j, "  same arg-max as the reference: %.2f %%", 100 * (double)c->agree / n);
-    jsonw_kdouble(&j->json, "argmax_agreement", (double)c->agree / n);
+    job_say(j, "  same arg-max as the reference: %.2f %%", 100 * (double)agree.second / n);
+    jsonw_kdouble(&j->json, "argmax_agreement", (double)agree.second / n);
     if (v->labels) {
-        job_say(j, "; top-1 %.2f %%, reference %.2f %%", 100 * (double)c->right / n,
+        job_say(j, "; top-1 %.2f %%, reference %.2f %%", 100 * (double)right.second / n,
                 100 * (double)v->ref_right / n);
-        jsonw_kdouble(&j->json, "top1", (double)c->right / n);
+        jsonw_kdouble(&j->json, "top1", (double)right.second / n);
         jsonw_kdouble(&j->json, "reference_top1", (double)v->ref_right / n);
     }
     job_say(j, "\n");
+    if (c == v->cand)
+        return;
+    report_paired(j, "same arg-max", "paired_agreement", &agree);
+    if (v->labels)
+        report_paired(j, "right class", "paired_top1", &right);
 }
 
 static bool has_bounds(const struct slip_job *j)
@@ -316,6 +343,8 @@ static enum status run(struct slip_job *j)
     v.cand = ARENA_ARRAY(j->arena, struct candidate, v.n_cand);
     for (size_t c = 0; c < v.n_cand; c++) {
         v.cand[c].path = j->argument[c + 1];
+        v.cand[c].agree = ARENA_ARRAY(j->arena, uint8_t, samples_count(v.samples));
+        v.cand[c].right = ARENA_ARRAY(j->arena, uint8_t, samples_count(v.samples));
         TRY(open_candidate(&v, &v.cand[c]));
     }
     TRY(run_all(&v));
@@ -349,7 +378,9 @@ const struct verb verb_verify = {
              .summary = "compare models or results with the original, on data",
              .details =
                  "The reference runs as read. A candidate is a model file, or a folder of results\n"
-                 "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device.",
+                 "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device. With\n"
+                 "--metric top1 or --labels, the second and further candidates are also compared\n"
+                 "with the first on the same samples: McNemar's exact test.",
              .examples = { "slipway verify model.onnx model.tflite --inputs pictures/ --min-sqnr "
                            "20",
                            "slipway verify model.onnx results/ --inputs input_list.txt --json" },
