@@ -132,6 +132,30 @@ static void given_settings(struct slip_job *j, struct quant_options *q)
     q->set = set;
 }
 
+/* Repairs: a flag turns a section on, a value is one of its settings. */
+static const struct {
+    const char *option, *setting;
+} repairs[] = {
+    { "equalize", "equalize.on" },
+};
+
+static void given_repairs(struct slip_job *j, struct quant_options *q)
+{
+    struct quant_set *set = ARENA_ARRAY(j->arena, struct quant_set, q->n_set + COUNT(repairs));
+
+    if (q->n_set)
+        memcpy(set, q->set, q->n_set * sizeof *set);
+    for (size_t i = 0; i < COUNT(repairs); i++) {
+        const char *value = job_flag(j, repairs[i].option) ? "yes" : NULL;
+
+        if (value)
+            set[q->n_set++] =
+                (struct quant_set){ repairs[i].setting, value,
+                                    arena_printf(j->arena, "--%s", repairs[i].option) };
+    }
+    q->set = set;
+}
+
 static enum status quantise(struct slip_job *j, struct graph *g, const char *scheme,
                             const struct format *f, struct quant_report *report)
 {
@@ -148,6 +172,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
     };
 
     given_settings(j, &q);
+    given_repairs(j, &q);
     TRY(parse_shard(j, &q));
     return quant_apply(g, &q, report);
 }
@@ -202,12 +227,15 @@ static enum status refuse_idle_options(struct slip_job *j)
                                         "weight-type", "per-channel", "encodings",    "shard",
                                         "stats",       "io-dtype",    "native-inputs" };
 
-    for (size_t i = 0; i < COUNT(idle); i++)
-        if (job_has(j, idle[i])) {
-            job_usage(j, "--%s does nothing without --quantize", idle[i]);
-            diag_hint(j->diags, "say which scheme, as in --quantize int8");
-            return ERR_USAGE;
-        }
+    for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {
+        const char *option = i < COUNT(idle) ? idle[i] : repairs[i - COUNT(idle)].option;
+
+        if (!job_has(j, option))
+            continue;
+        job_usage(j, "--%s does nothing without --quantize", option);
+        diag_hint(j->diags, "say which scheme, as in --quantize int8");
+        return ERR_USAGE;
+    }
     return OK;
 }
 

@@ -9,101 +9,17 @@
  */
 #include <math.h>
 
-#include "pass/rewrite.h"
+#include "pass/linear.h"
 
 struct affine {
     int64_t n;
     double *s, *t; /* [n] */
 };
 
-/* A linear op whose weights can be scaled. Weight element (o, i, k): see weight_index(). */
-struct linear {
-    node_id id;
-    bool transposed;               /* weights I O/g ... */
-    int64_t out, in, group, inner; /* channels; inner: kernel elements */
-    int64_t per_in;                /* input channels of one group */
-    bool last, k_n;                /* layout last; weights [K, N] (gemm without transB, mat_mul) */
-    int out_axis, in_axis;         /* of the channels in the result, in operand 0 */
-    double bias_scale;
-};
-
-static bool conv_like(const struct graph *g, const struct node *n, struct linear *l)
+/* A fused activation stands between the sums and what follows. */
+static bool foldable(const struct graph *g, node_id n, struct linear *l)
 {
-    const struct conv_attrs *a = n->attrs;
-    const struct type *w = rw_type(g, n->in[1].v), *y = rw_type(g, n->out[0]);
-    if (a->act != ACT_NONE || w->rank < 3 || y->rank != w->rank)
-        return false;
-    l->last = a->layout == LAYOUT_LAST;
-    l->transposed = n->op == OP_conv_transpose && !l->last;
-    l->group = a->group;
-    const int64_t d0 = w->dim[0], d1 = l->last ? w->dim[w->rank - 1] : w->dim[1];
-    l->inner = l->last ? dims_product(w->dim, 1, w->rank - 1) : dims_product(w->dim, 2, w->rank);
-    l->out = l->transposed ? d1 * a->group : d0;
-    l->in = l->transposed ? d0 : d1 * a->group;
-    l->per_in = l->in / a->group;
-    l->out_axis = l->in_axis = l->last ? w->rank - 1 : 1;
-    return true;
-}
-
-static bool matrix_like(const struct graph *g, const struct node *n, struct linear *l)
-{
-    const struct type *w = rw_type(g, n->in[1].v), *x = rw_type(g, n->in[0].v);
-    const struct type *y = rw_type(g, n->out[0]);
-    if (w->rank != 2 || x->rank < 1 || y->rank < 1)
-        return false;
-    l->k_n = true;
-    if (n->op == OP_gemm) {
-        const struct gemm_attrs *a = n->attrs;
-        if (a->act != ACT_NONE || a->transA)
-            return false;
-        l->k_n = !a->transB;
-        l->bias_scale = a->beta;
-    } else if (n->op == OP_fully_connected) {
-        if (((const struct fully_connected_attrs *)n->attrs)->act != ACT_NONE)
-            return false;
-        l->k_n = false;
-    }
-    l->out = w->dim[l->k_n ? 1 : 0];
-    l->in = l->per_in = w->dim[l->k_n ? 0 : 1];
-    l->group = l->inner = 1;
-    l->out_axis = y->rank - 1;
-    l->in_axis = x->rank - 1;
-    return true;
-}
-
-static bool linear_of(const struct graph *g, node_id id, struct linear *l)
-{
-    if (!has_node(id))
-        return false;
-    const struct node *n = graph_node(g, id);
-    *l = (struct linear){ .id = id, .bias_scale = 1 };
-    const bool conv = n->op == OP_conv || n->op == OP_conv_transpose;
-    if (!conv && n->op != OP_gemm && n->op != OP_fully_connected && n->op != OP_mat_mul)
-        return false;
-    if (!graph_is_const(g, n->in[1].v) || !rw_unencoded(g, id) ||
-        !dtype_is_float(rw_type(g, n->in[1].v)->dtype))
-        return false;
-    if (has_value(node_in(n, 2)) && !graph_is_const(g, n->in[2].v))
-        return false;
-    return conv ? conv_like(g, n, l) : matrix_like(g, n, l);
-}
-
-/* Channels of output and input that weight element e joins. */
-static void weight_index(const struct linear *l, int64_t e, int64_t *o, int64_t *i)
-{
-    const int64_t per_out = l->out / l->group;
-    if (l->k_n) {
-        *o = e % l->out;
-        *i = e / l->out;
-    } else if (l->transposed) {
-        const int64_t c = e / l->inner;
-        *i = c / per_out;
-        *o = *i / l->per_in * per_out + c % per_out;
-    } else {
-        *o = e / (l->inner * l->per_in);
-        const int64_t rest = e % (l->inner * l->per_in);
-        *i = (l->last ? rest % l->per_in : rest / l->inner) + *o / per_out * l->per_in;
-    }
+    return has_node(n) && linear_of(g, n, l) && l->act == ACT_NONE;
 }
 
 /* -- affine ops --------------------------------------------------------------------------------- */
@@ -230,7 +146,7 @@ static enum status scale_weights(struct graph *g, const struct linear *l, const 
         tensor_to_f64(&old, first, n, v);
         for (int64_t e = 0; e < n; e++) {
             int64_t o, i;
-            weight_index(l, first + e, &o, &i);
+            linear_index(l, first + e, &o, &i);
             if (shift)
                 k->b[o] += v[e] * shift[i];
             v[e] *= by[shift ? i : o];
@@ -288,7 +204,7 @@ static enum status after(struct graph *g, struct pass_ctx *c, node_id id, int op
     struct linear l;
     struct affine a;
     struct weights k;
-    if (!has_node(graph_single_user(g, x)) || !linear_of(g, graph_def(g, x), &l) ||
+    if (!has_node(graph_single_user(g, x)) || !foldable(g, graph_def(g, x), &l) ||
         !affine_of(g, n, operand, l.out_axis, l.out, l.last, c->scratch, &a))
         return OK;
     if (!type_same_dims(rw_type(g, x), rw_type(g, n->out[0])) || !rw_unencoded(g, id))
@@ -333,7 +249,7 @@ static enum status before(struct graph *g, struct pass_ctx *c, node_id id, bool 
     struct affine a;
     struct weights k;
     if (n->op != OP_conv || !has_node(def) || !has_node(graph_single_user(g, x)) ||
-        !linear_of(g, id, &l))
+        !foldable(g, id, &l))
         return OK;
     const struct node *m = graph_node(g, def);
     const int operand = m->n_in == 2 && graph_is_const(g, m->in[0].v) ? 1 : 0;

@@ -8,7 +8,7 @@
 
 #include "ir/op.h"
 #include "quant/encodings.h"
-#include "quant/quant_int.h"
+#include "quant/repair.h"
 
 static enum status begin(struct quant *q)
 {
@@ -64,6 +64,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
 {
     struct quant q = { .g = g, .o = o, .s = s, .report = r, .a = g->arena, .ds = g->diags };
 
+    TRY(repair_float(&q));
     TRY(begin(&q));
     quant_classify(&q);
     quant_group(&q);

@@ -24,6 +24,11 @@ struct quant_settings {
         const char *method;
         double percentile;
     } calibration;
+    struct {
+        bool on;
+        int64_t level, iterations;
+        double limit;
+    } equalize;
 };
 
 struct setting {

@@ -1,0 +1,37 @@
+/* repair.h - what wins accuracy back: rewrites of the float graph before it is calibrated, and better
+ * weights, biases and bit widths after its encodings are chosen. Each says in a note what it did.
+ */
+#ifndef QUANT_REPAIR_H
+#define QUANT_REPAIR_H
+
+#include "pass/linear.h"
+#include "quant/quant_int.h"
+
+/* -- channel classes (channels.c) ------------------------------------------------------------------ */
+
+/* Which channels of which values must be scaled together so that the network computes the same:
+ * union-find over all channels of all values between layers with weights. A class is pinned when
+ * something reads or makes it that does not commute with scaling. */
+struct channels {
+    struct graph *g;
+    int *axis;       /* by value: of its channels; -1: it has none */
+    int64_t *n;      /* by value: how many */
+    uint32_t *first; /* by value: element of its channel 0 */
+    uint32_t *parent;
+    const char **pinned; /* by root: the op that forbids it; NULL: free */
+    uint32_t n_elements;
+    struct linear *layer; /* in order */
+    size_t n_layers;
+};
+/* level 1: through activations, pools, pads, reshapes; 2: also add, sub and concat. */
+void channels_find(struct channels *c, struct graph *g, int level, struct arena *a);
+uint32_t channels_root(const struct channels *c, uint32_t element);
+/* The class of channel i of v, NONE_ID: none (it stays as it is). */
+uint32_t channels_of(const struct channels *c, value_id v, int64_t i);
+
+/* -- the float graph --------------------------------------------------------------------------------- */
+enum status repair_equalize(struct quant *q); /* equalize.c */
+/* All of them that the settings ask for; before anything of q is sized. */
+enum status repair_float(struct quant *q);
+
+#endif

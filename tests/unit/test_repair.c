@@ -1,0 +1,270 @@
+/* test_repair.c - what repairs accuracy: the float function is kept, and the repair acts. */
+#include <math.h>
+#include <stdio.h>
+
+#include "ir_help.h"
+
+#include "exec/exec.h"
+#include "quant/repair.h"
+
+static uint32_t seed;
+
+static uint32_t dice(uint32_t n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % n;
+}
+
+/* Numbers whose size differs much from channel to channel. */
+static void noise(struct str *s, int64_t n, int64_t channels)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double spread = pow(4, (double)(i * 7 % channels % 5) - 2);
+
+        str_addf(s, "%s%a", i ? ", " : "{", ((int)dice(2000) - 1000) * 1e-3 * spread);
+    }
+    str_add(s, "}\n");
+}
+
+/* -- random nets ------------------------------------------------------------------------------------ */
+
+struct net {
+    struct str s;
+    bool last;
+    int c, side, at; /* channels, height and width, number of the value at hand */
+};
+
+static void dims(struct net *n, const char *name, int c, int side)
+{
+    if (n->last)
+        str_addf(&n->s, "%s[1,%d,%d,%d]", name, side, side, c);
+    else
+        str_addf(&n->s, "%s[1,%d,%d,%d]", name, c, side, side);
+}
+
+static void add_conv(struct net *n, int out, int k, bool depthwise)
+{
+    const int per = depthwise ? 1 : n->c, v = n->at + 1;
+
+    if (n->last)
+        str_addf(&n->s, "  %%w%d = const f32[%d,%d,%d,%d] ", v, out, k, k, per);
+    else
+        str_addf(&n->s, "  %%w%d = const f32[%d,%d,%d,%d] ", v, out, per, k, k);
+    noise(&n->s, (int64_t)out * per * k * k, out);
+    str_addf(&n->s, "  %%b%d = const f32[%d] ", v, out);
+    noise(&n->s, out, out);
+    str_addf(&n->s,
+             "  %%v%d = conv(%%v%d, %%w%d, %%b%d) {layout=%s, group=%d, pads=[%d,%d,%d,%d]%s}\n", v,
+             n->at, v, v, n->last ? "last" : "first", depthwise ? n->c : 1, k / 2, k / 2, k / 2,
+             k / 2, dice(3) ? "" : ", act=relu");
+    n->c = out;
+    n->at = v;
+}
+
+static void add_step(struct net *n)
+{
+    const char *layout = n->last ? "last" : "first";
+    const int v = n->at + 1;
+
+    switch (dice(9)) {
+    case 0:
+        str_addf(&n->s, "  %%v%d = relu(%%v%d)\n", v, n->at);
+        break;
+    case 1:
+        str_addf(&n->s, "  %%v%d = leaky_relu(%%v%d) {alpha=0.2}\n", v, n->at);
+        break;
+    case 2:
+        str_addf(&n->s,
+                 "  %%v%d = max_pool(%%v%d) {layout=%s, kernel_shape=[3,3], pads=[1,1,1,1]}\n", v,
+                 n->at, layout);
+        break;
+    case 3:
+        str_addf(&n->s,
+                 "  %%v%d = average_pool(%%v%d) {layout=%s, kernel_shape=[3,3], pads=[1,1,1,1]}\n",
+                 v, n->at, layout);
+        break;
+    case 4:
+        str_addf(&n->s, "  %%v%d = sigmoid(%%v%d)\n", v, n->at);
+        break;
+    case 5:
+        str_addf(&n->s, "  %%v%d = add(%%v%d, %%v%d)\n", v, n->at, n->at);
+        break;
+    case 6:
+        str_addf(&n->s, "  %%v%d = concat(%%v%d, %%v%d) {axis=%d}\n", v, n->at, n->at,
+                 n->last ? 3 : 1);
+        n->c *= 2;
+        break;
+    case 7:
+        add_conv(n, n->c, 3, true);
+        return;
+    default:
+        add_conv(n, 1 + (int)dice(5), 1 + 2 * (int)dice(2), false);
+        return;
+    }
+    n->at = v;
+}
+
+static const char *random_net(struct arena *a, uint32_t number)
+{
+    struct net n = { .c = 2, .side = 4, .last = number & 1 };
+
+    seed = number * 77 + 5;
+    str_init(&n.s, a);
+    dims(&n, "graph (%v0 : f32", 2, 4);
+    str_add(&n.s, ") {\n");
+    for (int i = 0; i < 8 && n.c < 40; i++)
+        add_step(&n);
+    str_addf(&n.s, "  %%flat = flatten(%%v%d)\n  %%wl = const f32[%d,3] ", n.at, n.c * 16);
+    noise(&n.s, (int64_t)n.c * 48, 3);
+    str_add(&n.s, "  %y = mat_mul(%flat, %wl)\n  yield %y\n}\n");
+    return str_text(&n.s);
+}
+
+/* -- running ------------------------------------------------------------------------------------------ */
+
+static struct tensor answer(struct fixture *f, struct graph *g)
+{
+    struct tensor x = { 0 }, y;
+    struct plan *p;
+    const struct type *t = &graph_value(g, graph_region(g, MAIN_REGION)->inputs[0])->type;
+    float *data = ARENA_ARRAY(f->arena, float, type_elements(t));
+
+    seed = 99;
+    for (int64_t i = 0; i < type_elements(t); i++)
+        data[i] = (float)((int)dice(2000) - 1000) * 1e-3f;
+    tensor_shape(&x, DT_f32, t->rank, t->dim);
+    x.data = data;
+    assert_int_equal(exec_prepare("ref", g, NULL, f->arena, &p), OK);
+    assert_int_equal(exec_run(p, &x, &y), OK);
+    y.data = arena_dup(f->arena, y.data, y.bytes);
+    return y;
+}
+
+static double distance(const struct tensor *a, const struct tensor *b)
+{
+    const float *x = a->data, *y = b->data;
+    double worst = 0, size = 1e-9;
+
+    for (int64_t i = 0; i < tensor_elements(a); i++) {
+        worst = fmax(worst, fabs((double)x[i] - y[i]));
+        size = fmax(size, fabs((double)x[i]));
+    }
+    return worst / size;
+}
+
+static struct quant quant_of(struct fixture *f, struct graph *g, struct quant_settings *s,
+                             struct quant_report *r)
+{
+    memset(r, 0, sizeof *r);
+    assert_int_equal(settings_default(s, f->arena, &f->diags), OK);
+    return (struct quant){ .g = g, .s = s, .report = r, .a = f->arena, .ds = &f->diags };
+}
+
+static bool noted(const struct quant_report *r, const char *text)
+{
+    for (size_t i = 0; i < r->n_notes; i++)
+        if (strstr(r->notes[i], text))
+            return true;
+    return false;
+}
+
+/* Random nets compute the same after equalisation, and most of them had something to equalise. */
+static void equalized_nets_compute_the_same(void **state)
+{
+    int acted = 0;
+
+    (void)state;
+    for (uint32_t k = 0; k < 60; k++) {
+        struct fixture f;
+        struct quant_settings s;
+        struct quant_report r;
+        struct graph *g;
+        struct tensor before, after;
+
+        setup(&f);
+        g = graph_of(&f, random_net(f.arena, k));
+        graph_fix_io(g);
+        before = answer(&f, g);
+        struct quant q = quant_of(&f, g, &s, &r);
+        s.equalize.level = 1 + k % 3 % 2;
+        assert_int_equal(repair_equalize(&q), OK);
+        assert_int_equal(graph_verify(g, STAGE_FLOAT), OK);
+        after = answer(&f, g);
+        if (distance(&before, &after) > 1e-5)
+            fail_msg("net %u: %g\n%s", k, distance(&before, &after), random_net(f.arena, k));
+        acted += !noted(&r, " 0 values");
+        teardown(&f);
+    }
+    assert_true(acted > 30);
+}
+
+/* A wide and a narrow channel come to the same weights; the bias goes along. */
+static void a_pair_is_equalized(void **state)
+{
+    struct fixture f;
+    struct quant_settings s;
+    struct quant_report r;
+    struct graph *g;
+    struct tensor t;
+    const float *w;
+
+    (void)state;
+    setup(&f);
+    g = graph_of(&f, "graph (%x : f32[1,1,2,2]) {\n"
+                     "  %w1 = const f32[2,1,1,1] {0x1p+4, 0x1p-4}\n"
+                     "  %b1 = const f32[2] {0x1p+0, 0x1p+0}\n"
+                     "  %a = conv(%x, %w1, %b1) {act=relu}\n"
+                     "  %w2 = const f32[1,2,1,1] {0x1p-4, 0x1p+4}\n"
+                     "  %b = conv(%a, %w2)\n"
+                     "  yield %b\n}\n");
+    struct quant q = quant_of(&f, g, &s, &r);
+    assert_int_equal(repair_equalize(&q), OK);
+    assert_true(graph_const_tensor(g, graph_node(g, maker(g, "a"))->in[1].v, &t));
+    w = t.data;
+    assert_float_equal(w[0], 1, 1e-6);
+    assert_float_equal(w[1], 1, 1e-6);
+    assert_true(graph_const_tensor(g, graph_node(g, maker(g, "a"))->in[2].v, &t));
+    w = t.data;
+    assert_float_equal(w[0], 0x1p-4, 1e-6);
+    assert_float_equal(w[1], 0x1p+4, 1e-6);
+    assert_true(noted(&r, "2 of 2 layers scaled across 1 values"));
+    assert_true(noted(&r, "256 -> 1"));
+    teardown(&f);
+}
+
+/* What does not commute with scaling is left alone, and is named. */
+static void relu6_and_silu_are_refused(void **state)
+{
+    struct fixture f;
+    struct quant_settings s;
+    struct quant_report r;
+    struct graph *g;
+
+    (void)state;
+    setup(&f);
+    g = graph_of(&f, "graph (%x : f32[1,1,2,2]) {\n"
+                     "  %w1 = const f32[2,1,1,1] {0x1p+4, 0x1p-4}\n"
+                     "  %a = conv(%x, %w1) {act=relu6}\n"
+                     "  %w2 = const f32[2,2,1,1] {0x1p-4, 0x1p+4, 0x1p+0, 0x1p+1}\n"
+                     "  %b = conv(%a, %w2)\n"
+                     "  %s = sigmoid(%b)\n"
+                     "  %m = mul(%b, %s)\n"
+                     "  %c = conv(%m, %w2)\n"
+                     "  yield %c\n}\n");
+    struct quant q = quant_of(&f, g, &s, &r);
+    assert_int_equal(repair_equalize(&q), OK);
+    assert_true(noted(&r, "0 of 3 layers scaled"));
+    assert_true(noted(&r, "1 at relu6, 1 at sigmoid, 1 at output"));
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equalized_nets_compute_the_same),
+        cmocka_unit_test(a_pair_is_equalized),
+        cmocka_unit_test(relu6_and_silu_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
