@@ -80,23 +80,33 @@ static enum status feed(struct verification *v, struct candidate *c)
     return OK;
 }
 
+/* Where output `name` of sample k lies in a folder of results: Result_<k>/<output>.npy or .raw as `run`
+ * and snpe-net-run write them, or <output>_<k>.npy, k with any number of leading zeros. */
+static const char *result_path(struct arena *a, const char *folder, const char *name, int64_t k)
+{
+    const char *path = arena_printf(a, "%s/Result_%" PRId64 "/%s.npy", folder, k, name);
+
+    for (int width = 1; !path_is_file(path) && width <= 6; width++)
+        path = arena_printf(a, "%s/%s_%0*" PRId64 ".npy", folder, name, width, k);
+    return path_is_file(path) ? path
+                              : arena_printf(a, "%s/Result_%" PRId64 "/%s.raw", folder, k, name);
+}
+
 static enum status read_result(struct verification *v, struct candidate *c, int64_t k, size_t i,
                                struct tensor *out)
 {
     struct slip_job *j = v->job;
     const struct tensor *ref = &v->ref.out[i];
     const char *name = path_safe_name(j->arena, v->ref.graph->io_out[i].name);
-    const char *stem = arena_printf(j->arena, "%s/Result_%" PRId64 "/%s", c->path, k, name);
-    const char *npy = arena_printf(j->arena, "%s.npy", stem);
-    const char *raw = arena_printf(j->arena, "%s.raw", stem);
+    const char *path = result_path(j->arena, c->path, name, k);
     struct blob *b;
 
-    if (path_is_file(npy))
-        return npy_read(j->arena, npy, v->scratch, out, j->diags);
-    TRY(blob_map(j->arena, raw, j->diags, &b));
+    if (strcmp(path_suffix(path), ".npy") == 0)
+        return npy_read(j->arena, path, v->scratch, out, j->diags);
+    TRY(blob_map(j->arena, path, j->diags, &b));
     if (b->bytes != (size_t)tensor_elements(ref) * sizeof(float)) {
-        diag_error(j->diags, DIAG_data, WHERE_NONE, "%s has %zu bytes, expected %zu (float32)", raw,
-                   b->bytes, (size_t)tensor_elements(ref) * sizeof(float));
+        diag_error(j->diags, DIAG_data, WHERE_NONE, "%s has %zu bytes, expected %zu (float32)",
+                   path, b->bytes, (size_t)tensor_elements(ref) * sizeof(float));
         return ERR_INVALID;
     }
     tensor_shape(out, DT_f32, ref->rank, ref->dim);
@@ -378,7 +388,9 @@ const struct verb verb_verify = {
              .summary = "compare models or results with the original, on data",
              .details =
                  "The reference runs as read. A candidate is a model file, or a folder of results\n"
-                 "(Result_<k>/<output>.npy or .raw) from 'slipway run' or from a device. With\n"
+                 "(Result_<k>/<output>.npy or .raw, or <output>_<k>.npy) from 'slipway run' or "
+                 "from\n"
+                 "a device, in the layout of the reference's outputs. With\n"
                  "--metric top1 or --labels, the second and further candidates are also compared\n"
                  "with the first on the same samples: McNemar's exact test.",
              .examples = { "slipway verify model.onnx model.tflite --inputs pictures/ --min-sqnr "
