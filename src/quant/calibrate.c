@@ -13,7 +13,7 @@
 
 struct observer {
     struct quant *q;
-    uint64_t *scratch;
+    struct stats_scratch *scratch;
 };
 
 static void observe(void *ctx, value_id v, const struct tensor *t)
@@ -113,7 +113,7 @@ static const char *fingerprint(struct quant *q)
 
 static enum status observe_all(struct quant *q, int64_t *used)
 {
-    struct observer o = { q, ARENA_ARRAY(q->a, uint64_t, stats_scratch_counters()) };
+    struct observer o = { q, stats_scratch_new(q->a) };
     const struct exec_options eo = { .tap = observe, .tap_ctx = &o, .want = q->wanted };
     const struct samples_options so = { 0 };
     struct samples *s;
@@ -138,7 +138,7 @@ enum status quant_calibrate(struct quant *q)
     for (uint32_t i = 0; i < q->n_values; i++)
         if (q->wanted[i]) {
             q->stats[i] = ARENA_NEW(q->a, struct stats);
-            stats_init(q->stats[i], q->a, q->method->needs_histogram);
+            stats_init(q->stats[i], q->a, q->method->needs);
         }
     if (q->o->stats_in)
         TRY(stats_file_read(q->o->stats_in, model, q->stats, q->n_values, &used, q->a, q->ds));

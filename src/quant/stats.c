@@ -3,24 +3,21 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/thread.h"
+#include "exec/fast.h"
 
 enum { MAX_INDEX_BITS = 50, LEAST_EXPONENT = -149 /* of a float's smallest subnormal */ };
 
-void stats_init(struct stats *s, struct arena *a, bool histogram)
+void stats_init(struct stats *s, struct arena *a, enum stats_needs needs)
 {
     memset(s, 0, sizeof *s);
     s->e = LEAST_EXPONENT;
-    if (histogram)
+    s->has_means = needs & STATS_SAMPLE_MEANS;
+    if (needs & STATS_HISTOGRAM)
         s->count = ARENA_ARRAY(a, uint64_t, HIST_BINS);
-    s->has_hist = histogram;
-}
-
-size_t stats_scratch_counters(void)
-{
-    return (size_t)threads_get() * HIST_BINS;
 }
 
 static int64_t index_of(double x, int e)
@@ -75,89 +72,158 @@ static void rebin(struct stats *s, int e, int64_t first)
     s->first = first;
 }
 
+struct worker {
+    struct stat_range range;
+    uint32_t table[STAT_TABLES][HIST_BINS]; /* zero between calls */
+};
+
+struct stats_scratch {
+    const struct stat_kernels *k;
+    int n;
+    struct worker w[];
+};
+
+const struct stat_kernels *stat_isa(void)
+{
+#if defined(__x86_64__)
+    if (fast_isa() == &f32_kernels_v4)
+        return &stat_kernels_v4;
+    if (fast_isa() == &f32_kernels_v3)
+        return &stat_kernels_v3;
+#endif
+    return &stat_kernels_base;
+}
+
+struct stats_scratch *stats_scratch_new(struct arena *a)
+{
+    const int n = threads_get();
+    struct stats_scratch *s = arena_zalloc(a, sizeof *s + (size_t)n * sizeof s->w[0]);
+
+    s->k = stat_isa();
+    s->n = n;
+    return s;
+}
+
 struct pass {
+    struct stats_scratch *scratch;
     const float *x;
-    double min[64], max[64];
-    uint64_t n[64], n_nan[64], n_inf[64];
-    uint64_t *counters;
     double inv;
     int64_t first;
 };
 
 static void range_pass(void *ctx, int64_t begin, int64_t end, int worker)
 {
-    struct pass *p = ctx;
-    float lo = INFINITY, hi = -INFINITY;
-    uint64_t n = 0, nan = 0;
+    const struct pass *p = ctx;
+    struct stat_range *to = &p->scratch->w[worker].range;
+    const struct stat_range r = p->scratch->k->range(p->x + begin, end - begin);
 
-    for (int64_t i = begin; i < end; i++) {
-        const float v = p->x[i];
-        const bool finite = fabsf(v) <= 3.402823466e38f;
-
-        lo = finite && v < lo ? v : lo;
-        hi = finite && v > hi ? v : hi;
-        n += finite;
-        nan += v != v;
-    }
-    p->min[worker] = lo < p->min[worker] ? (double)lo : p->min[worker];
-    p->max[worker] = hi > p->max[worker] ? (double)hi : p->max[worker];
-    p->n[worker] += n;
-    p->n_nan[worker] += nan;
-    p->n_inf[worker] += (uint64_t)(end - begin) - n - nan;
+    to->lo = r.lo < to->lo ? r.lo : to->lo;
+    to->hi = r.hi > to->hi ? r.hi : to->hi;
+    to->n += r.n;
+    to->n_nan += r.n_nan;
 }
 
 static void count_pass(void *ctx, int64_t begin, int64_t end, int worker)
 {
-    struct pass *p = ctx;
-    uint64_t *count = p->counters + (size_t)worker * HIST_BINS;
+    const struct pass *p = ctx;
+
+    p->scratch->k->count(p->x + begin, end - begin, (float)p->inv, (float)p->first,
+                         p->scratch->w[worker].table);
+}
+
+/* Any bin width, and elements that are not finite among the others. */
+static void count_pass_slow(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct pass *p = ctx;
 
     for (int64_t i = begin; i < end; i++) {
-        const float v = p->x[i];
+        const double v = (double)p->x[i];
 
-        if (fabsf(v) <= 3.402823466e38f)
-            count[(int64_t)floor((double)v * p->inv) - p->first]++;
+        if (fabs(v) <= (double)FLT_MAX)
+            p->scratch->w[worker].table[0][(int64_t)floor(v * p->inv) - p->first]++;
     }
 }
 
-void stats_add(struct stats *s, const float *x, int64_t n, uint64_t *scratch)
+static void each_worker(struct pass *p, int64_t n, range_fn *fn)
 {
     enum { GRAIN = 16384 };
-    struct pass p = { .x = x };
-    const int workers = threads_get() < 64 ? threads_get() : 64;
-    double lo = s->n ? s->min : HUGE_VAL, hi = s->n ? s->max : -HUGE_VAL;
-    uint64_t added = 0;
-    int e;
 
-    for (int w = 0; w < 64; w++) {
-        p.min[w] = HUGE_VAL;
-        p.max[w] = -HUGE_VAL;
+    if (threads_get() <= p->scratch->n)
+        parallel_for(n, GRAIN, fn, p);
+    else
+        fn(p, 0, n, 0);
+}
+
+static struct stat_range range_of(struct pass *p, int64_t n)
+{
+    struct stat_range all = { INFINITY, -INFINITY, 0, 0 };
+
+    for (int w = 0; w < p->scratch->n; w++)
+        p->scratch->w[w].range = all;
+    each_worker(p, n, range_pass);
+    for (int w = 0; w < p->scratch->n; w++) {
+        const struct stat_range *r = &p->scratch->w[w].range;
+
+        all.lo = r->lo < all.lo ? r->lo : all.lo;
+        all.hi = r->hi > all.hi ? r->hi : all.hi;
+        all.n += r->n;
+        all.n_nan += r->n_nan;
     }
-    parallel_for(n, GRAIN, range_pass, &p);
-    for (int w = 0; w < workers; w++) {
-        lo = fmin(lo, p.min[w]);
-        hi = fmax(hi, p.max[w]);
-        added += p.n[w];
-        s->n_nan += p.n_nan[w];
-        s->n_inf += p.n_inf[w];
-    }
-    if (added == 0)
-        return;
-    if (s->count) {
-        e = exponent_for(lo, hi);
-        rebin(s, e, index_of(lo, e));
-        p.counters = scratch;
-        p.inv = ldexp(1, -e);
-        p.first = s->first;
-        parallel_for(n, GRAIN, count_pass, &p);
-        for (int w = 0; w < workers; w++)
-            for (int i = 0; i < HIST_BINS; i++) {
-                s->count[i] += scratch[w * HIST_BINS + i];
-                scratch[w * HIST_BINS + i] = 0;
+    all.lo += 0.0f; /* -0 becomes 0: which zero is met first must not count */
+    all.hi += 0.0f;
+    return all;
+}
+
+/* The bins of s are those of the range that holds r already. */
+static void count_into(struct stats *s, struct pass *p, int64_t n, const struct stat_range *r)
+{
+    const int64_t from = index_of((double)r->lo, s->e) - s->first;
+    const int64_t to = index_of((double)r->hi, s->e) - s->first;
+
+    p->inv = ldexp(1, -s->e);
+    p->first = s->first;
+    each_worker(p, n, r->n == n && abs(s->e) <= 120 ? count_pass : count_pass_slow);
+    for (int w = 0; w < p->scratch->n; w++)
+        for (int t = 0; t < STAT_TABLES; t++) {
+            uint32_t *table = p->scratch->w[w].table[t];
+
+            for (int64_t i = from; i <= to; i++) {
+                s->count[i] += table[i];
+                table[i] = 0;
             }
+        }
+}
+
+void stats_add(struct stats *s, const float *x, int64_t n, struct stats_scratch *scratch)
+{
+    const int64_t most = (int64_t)1 << 31; /* what the tables can count */
+    struct pass p = { .scratch = scratch, .x = x };
+    const struct stat_range r = range_of(&p, n);
+    double lo, hi;
+
+    s->n_nan += (uint64_t)r.n_nan;
+    s->n_inf += (uint64_t)(n - r.n - r.n_nan);
+    if (r.n == 0)
+        return;
+    lo = s->n ? fmin(s->min, (double)r.lo) : (double)r.lo;
+    hi = s->n ? fmax(s->max, (double)r.hi) : (double)r.hi;
+    if (s->count) {
+        const int e = exponent_for(lo, hi);
+
+        rebin(s, e, index_of(lo, e));
+        for (int64_t at = 0; at < n; at += most) {
+            p.x = x + at;
+            count_into(s, &p, n - at < most ? n - at : most, &r);
+        }
+    }
+    if (s->has_means) {
+        exact_sum_add(&s->sum_min, r.lo);
+        exact_sum_add(&s->sum_max, r.hi);
+        s->n_samples++;
     }
     s->min = lo;
     s->max = hi;
-    s->n += added;
+    s->n += (uint64_t)r.n;
 }
 
 bool stats_valid(const struct stats *s)
@@ -166,8 +232,11 @@ bool stats_valid(const struct stats *s)
     int64_t bins;
 
     if (s->n == 0)
-        return s->count == NULL && s->min == 0 && s->max == 0;
+        return s->count == NULL && s->min == 0 && s->max == 0 && s->n_samples == 0;
     if (!(s->min <= s->max && fabs(s->min) <= (double)FLT_MAX && fabs(s->max) <= (double)FLT_MAX))
+        return false;
+    if (s->has_means && (s->n_samples == 0 || s->n_samples > s->n ||
+                         !exact_sum_valid(&s->sum_min) || !exact_sum_valid(&s->sum_max)))
         return false;
     if (!s->count)
         return true;
@@ -200,6 +269,11 @@ void stats_merge(struct stats *into, const struct stats *from)
             if (from->count[i])
                 into->count[floor_shift(from->first + i, e - from->e) - into->first] +=
                     from->count[i];
+    }
+    if (into->has_means && from->has_means) {
+        exact_sum_merge(&into->sum_min, &from->sum_min);
+        exact_sum_merge(&into->sum_max, &from->sum_max);
+        into->n_samples += from->n_samples;
     }
     into->min = lo;
     into->max = hi;

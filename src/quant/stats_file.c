@@ -1,9 +1,9 @@
 /* stats_file.c - statistics of a calibration pass as a file, for shards on several machines.
  *
- * Little-endian: "SLIPSTA1", u32 length and text of the model's fingerprint, i64 samples, u32 values;
+ * Little-endian: "SLIPSTA2", u32 length and text of the model's fingerprint, i64 samples, u32 values;
  * then per observed value in ascending order: u32 value number, u64 n, u64 NaN, u64 Inf, f64 min,
- * f64 max, i32 e, i64 first, u32 bins used, u64 count each (0 bins: no histogram). Trailing zero bins
- * are not written.
+ * f64 max, i32 e, i64 first, u32 bins used, u64 count each (0 bins: no histogram), u64 samples that
+ * sums were made of (0: none), then two exact sums of 10 i64 each. Trailing zero bins are not written.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +16,7 @@
 /* A value number is the one thing a file may claim without paying for it in bytes. */
 enum { MOST_VALUES = 1 << 24 };
 
-static const char magic[8] = "SLIPSTA1";
+static const char magic[8] = "SLIPSTA2";
 
 struct writer {
     struct outfile *f;
@@ -34,6 +34,7 @@ static void put_stats(struct writer *w, uint32_t i, const struct stats *s)
     const double zero = 0;
     const int32_t e = s->n ? s->e : 0;
     const int64_t first = s->n ? s->first : 0;
+    const uint64_t samples = s->has_means ? s->n_samples : 0;
     uint32_t bins = s->count ? HIST_BINS : 0;
 
     while (bins > 0 && s->count[bins - 1] == 0)
@@ -49,6 +50,11 @@ static void put_stats(struct writer *w, uint32_t i, const struct stats *s)
     put(w, &bins, 4);
     if (bins)
         put(w, s->count, bins * sizeof *s->count);
+    put(w, &samples, 8);
+    if (samples) {
+        put(w, s->sum_min.digit, sizeof s->sum_min.digit);
+        put(w, s->sum_max.digit, sizeof s->sum_max.digit);
+    }
 }
 
 enum status stats_file_write(const char *path, const char *model, struct stats *const *stats,
@@ -137,9 +143,14 @@ static bool get_stats(struct reader *r, struct arena *a, uint32_t *i, struct sta
         return false;
     s->count = ARENA_ARRAY(a, uint64_t, HIST_BINS);
     get(r, s->count, bins * sizeof *s->count);
-    s->has_hist = bins > 0;
     if (bins == 0)
         s->count = NULL;
+    get(r, &s->n_samples, 8);
+    s->has_means = !r->bad && s->n_samples > 0;
+    if (s->has_means) {
+        get(r, s->sum_min.digit, sizeof s->sum_min.digit);
+        get(r, s->sum_max.digit, sizeof s->sum_max.digit);
+    }
     return !r->bad && stats_valid(s);
 }
 
@@ -176,7 +187,8 @@ enum status stats_bytes_read(const uint8_t *data, size_t bytes, const char *path
 
         if (!get_stats(&r, a, &i, &s))
             return broken(path, ds);
-        if (i >= n || !stats[i] || (stats[i]->count && s.n && !s.count))
+        if (i >= n || !stats[i] ||
+            (s.n && ((stats[i]->count && !s.count) || (stats[i]->has_means && !s.has_means))))
             return broken(path, ds);
         stats_merge(stats[i], &s);
     }
@@ -230,10 +242,12 @@ static enum status merge_one(struct merged *m, const char *path, struct header *
         }
         if (!m->stats[i]) {
             m->stats[i] = ARENA_NEW(a, struct stats);
-            stats_init(m->stats[i], a, s.count != NULL || s.n == 0);
+            stats_init(m->stats[i], a, STATS_HISTOGRAM | STATS_SAMPLE_MEANS);
         }
         if (s.count == NULL && s.n > 0)
             m->stats[i]->count = NULL;
+        if (!s.has_means && s.n > 0)
+            m->stats[i]->has_means = false;
         stats_merge(m->stats[i], &s);
     }
     return OK;
