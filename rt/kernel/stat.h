@@ -11,7 +11,8 @@
 
 enum {
     STAT_BINS = 2048,
-    STAT_TABLES = 4, /* counters side by side, so that equal neighbours do not wait for each other */
+    STAT_TABLES =
+        4, /* counters side by side, so that equal neighbours do not wait for each other */
 };
 
 struct stat_range {

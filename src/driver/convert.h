@@ -21,7 +21,7 @@
     { "external-data", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   "ONNX: weights in OUT.data beside OUT" },                                         \
     { "calib",     0,   false, SLIP_OPT_PATH,   "DATA",     NULL, NULL,   "calibration data: folder, input_list.txt, data.yaml, test_data_set, random:SEED:N" }, \
     { "calib-steps", 0, false, SLIP_OPT_INT,    "N",        NULL, NULL,   "use the first N samples only" },                                                 \
-    { "method",    0,   false, SLIP_OPT_STRING, "M",        NULL, NULL,   "how ranges are chosen: minmax, percentile" },                                    \
+    { "method",    0,   false, SLIP_OPT_STRING, "M",        NULL, NULL,   "how ranges are chosen: minmax, mean-minmax, percentile, entropy, mse, enhanced, octav" }, \
     { "percentile", 0,  false, SLIP_OPT_FLOAT,  "P",        NULL, NULL,   "for --method percentile (default: 99.99)" },                                     \
     { "weight-type", 0, false, SLIP_OPT_ENUM,   NULL,       "int8|uint8", NULL, "int8-dynamic in ONNX: type of the weights" },                              \
     { "per-channel", 0, false, SLIP_OPT_ENUM,   NULL,       "yes|no", NULL, "a scale per output channel (default: the scheme's)" },                         \

@@ -114,7 +114,8 @@ static const char *fingerprint(struct quant *q)
 static enum status observe_all(struct quant *q, int64_t *used)
 {
     struct observer o = { q, stats_scratch_new(q->a) };
-    const struct exec_options eo = { .tap = observe, .tap_ctx = &o, .want = q->wanted };
+    bool *want = ARENA_ARRAY(q->a, bool, q->n_values + 1);
+    const struct exec_options eo = { .tap = observe, .tap_ctx = &o, .want = want };
     const struct samples_options so = { 0 };
     struct samples *s;
     struct plan *plan;
@@ -125,9 +126,17 @@ static enum status observe_all(struct quant *q, int64_t *used)
                          "random:SEED:N for a trial)");
         return ERR_USAGE;
     }
+    for (uint32_t i = 0; i < q->n_values; i++)
+        want[i] = q->stats[i] != NULL;
     TRY(samples_open(q->a, q->o->calib, inputs_of(q), (int)q->g->n_io_in, &so, q->ds, &s));
     TRY(exec_prepare(engine_by_name("fast") ? "fast" : "ref", q->g, &eo, q->a, &plan));
     return run_samples(q, s, plan, used);
+}
+
+/* Does the range of this value count? Not where a kernel fixes it or a clamp follows. */
+static bool counts(struct quant *q, uint32_t v)
+{
+    return q->wanted[v] && !q->unseen[v] && !q->fixed[quant_root(q, v)];
 }
 
 enum status quant_calibrate(struct quant *q)
@@ -136,7 +145,7 @@ enum status quant_calibrate(struct quant *q)
     int64_t used = 0;
 
     for (uint32_t i = 0; i < q->n_values; i++)
-        if (q->wanted[i]) {
+        if (counts(q, i)) {
             q->stats[i] = ARENA_NEW(q->a, struct stats);
             stats_init(q->stats[i], q->a, q->method->needs);
         }

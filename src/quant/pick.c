@@ -1,12 +1,11 @@
-/* pick.c - from statistics to encodings: one range for each group, one encoding for each width in
+/* pick.c - from ranges to encodings: one encoding for each width in
  * which the group is read, and the encodings of all weights. Nothing in the graph changes here.
  */
-#include <math.h>
 #include <string.h>
 
 #include "quant/quant_int.h"
 
-static int store_index(enum dtype store)
+int quant_store_index(enum dtype store)
 {
     static const enum dtype order[QUANT_STORES] = { DT_i8, DT_u8, DT_i16, DT_u16 };
 
@@ -34,11 +33,11 @@ enum dtype quant_node_store(const struct quant *q, node_id n)
 
 static const struct encoding *of_range(struct quant *q, struct range r, enum dtype store)
 {
-    int64_t qmin, qmax, zero;
+    const struct range_target t = quant_target(q, store);
+    int64_t zero;
     double scale;
 
-    dtype_int_range(store, &qmin, &qmax);
-    range_to_encoding(r, qmin, qmax, false, &scale, &zero);
+    range_to_encoding(r, &t, &scale, &zero);
     return encoding_new(q->g->arena, store, scale, zero);
 }
 
@@ -52,15 +51,15 @@ static const struct encoding *of_rule(struct quant *q, const struct rule *r, enu
 
 const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype store)
 {
-    const int k = store_index(store);
+    const int k = quant_store_index(store);
     uint32_t root;
 
     if (k < 0 || v.i >= q->n_values || !q->wanted[v.i])
         return NULL;
     root = quant_root(q, v.i);
     if (!q->enc[root][k])
-        q->enc[root][k] =
-            q->fixed[root] ? of_rule(q, q->fixed[root], store) : of_range(q, q->range[root], store);
+        q->enc[root][k] = q->fixed[root] ? of_rule(q, q->fixed[root], store)
+                                         : of_range(q, quant_range(q, root, k, store), store);
     return q->enc[root][k];
 }
 
@@ -120,51 +119,11 @@ enum status quant_operand_encoding(struct quant *q, node_id n, int j, const stru
     return OK;
 }
 
-static void widen(struct range *r, bool *any, double lo, double hi)
-{
-    r->lo = *any ? fmin(r->lo, lo) : lo;
-    r->hi = *any ? fmax(r->hi, hi) : hi;
-    *any = true;
-}
-
-static enum status group_ranges(struct quant *q)
-{
-    bool *any = ARENA_ARRAY(q->a, bool, q->n_values + 1);
-    struct graph *g = q->g;
-
-    for (uint32_t i = 0; i < q->n_values; i++) {
-        const struct stats *s = q->stats[i];
-        struct range r;
-
-        if (!s || s->n == 0 || q->unseen[i])
-            continue;
-        r = q->method->choose(s, q->s->calibration.percentile);
-        widen(&q->range[quant_root(q, i)], &any[quant_root(q, i)], r.lo, r.hi);
-    }
-    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
-        const struct node *x = graph_node(g, n);
-
-        /* constants that share a group count with their whole range */
-        if (!q->rule[n.i] || q->kind[n.i] != RULE_SAME_ALL)
-            continue;
-        for (int j = 0; j < x->n_in; j++)
-            if (quant_is_act(q, n, j) && graph_is_const(g, x->in[j].v)) {
-                const uint32_t root = quant_root(q, x->out[0].i);
-                struct range r;
-
-                TRY(quant_const_range(q, x->in[j].v, &r));
-                widen(&q->range[root], &any[root], r.lo, r.hi);
-            }
-    }
-    return OK;
-}
-
 enum status quant_choose(struct quant *q)
 {
     if (!q->enc) {
-        q->range = ARENA_ARRAY(q->a, struct range, q->n_values + 1);
         q->enc = arena_zalloc(q->a, (q->n_values + 1) * sizeof *q->enc);
-        TRY(group_ranges(q));
+        TRY(quant_ranges(q));
     }
     for (node_id n = graph_first(q->g, MAIN_REGION); has_node(n); n = graph_next(q->g, n))
         if (quant_is_int(q, n) && q->kind[n.i] == RULE_WEIGHTED)

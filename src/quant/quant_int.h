@@ -41,8 +41,8 @@ struct quant {
     bool *unseen;         /* its own range does not count (clamped afterwards) */
     /* by root: */
     const struct rule **fixed;                   /* the encoding is this rule's kernel's */
-    struct range *range;                         /* what the group must hold */
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
+    struct quant_groups *groups;                 /* ranges.c */
 };
 
 void quant_note(struct quant *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -65,9 +65,14 @@ uint32_t quant_root(struct quant *q, uint32_t value);
 bool quant_is_act(const struct quant *q, node_id n, int j);
 /* Is this node of the original graph computed in integers? */
 bool quant_is_int(const struct quant *q, node_id n);
+/* ranges.c: what an activation's range is for; all groups' ranges; one group's in storage number k. */
+struct range_target quant_target(const struct quant *q, enum dtype store);
+enum status quant_ranges(struct quant *q);
+struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store);
 /* pick.c: ranges of the groups, then the weights' encodings of all integer nodes. May be called
  * again after q->bits changed. */
 enum status quant_choose(struct quant *q);
+int quant_store_index(enum dtype store); /* -1: not one for activations */
 /* How activations of that many bits are stored: DT_i8, DT_u16, ... */
 enum dtype quant_store(const struct quant *q, int bits);
 /* Of the integer node n. */

@@ -16,10 +16,10 @@ struct range {
 /* The integers a range is for, and the methods' parameters. */
 struct range_target {
     int64_t qmin, qmax;
-    bool symmetric;           /* the zero point is the middle: 0, or 128 for 0..255 */
-    bool pow2;                /* the scale is a power of two, rounded up */
-    double min_range;         /* the least hi - lo (SNPE 0.01, ONNX Runtime for QNN 1e-4); 0: none */
-    double percentile;        /* percentile: share of elements kept, in percent */
+    bool symmetric;    /* the zero point is the middle: 0, or 128 for 0..255 */
+    bool pow2;         /* the scale is a power of two, rounded up */
+    double min_range;  /* the least hi - lo (SNPE 0.01, ONNX Runtime for QNN 1e-4); 0: none */
+    double percentile; /* percentile: share of elements kept, in percent */
     double saturation_weight; /* enhanced: how much dearer clipping is than rounding */
 };
 

@@ -3,6 +3,8 @@
  *
  * Of the magnitudes: candidate i keeps the first i bins, the rest is added to the last of them (R); the
  * first i bins are joined into L levels, each shared out evenly among its bins that are not empty (Q).
+ * (The last that is not empty: the original adds to an empty bin, too, where KL is infinite, so that one
+ * far outlier makes it keep the whole range.)
  * KL(R || Q) over all i >= L; of equal ones the widest wins. Because Q is constant on a level,
  *     sum R log Q = sum over levels of c log(c / z) + tail log(Q of the last bin)
  * with c the count and z the number of non-empty bins of the level: differences of prefix sums, so a
@@ -19,7 +21,8 @@
 struct magnitudes {
     int n; /* bins used */
     double width;
-    double c[HIST_BINS];                                           /* counts */
+    double c[HIST_BINS];     /* counts */
+    int last[HIST_BINS + 1]; /* bin below that is not empty, -1: none */
     double count[HIST_BINS + 1], used[HIST_BINS + 1], log[HIST_BINS + 1]; /* sums below */
 };
 
@@ -55,10 +58,12 @@ static double c_log(double c)
 
 static void prefix(struct magnitudes *m)
 {
+    m->last[0] = -1;
     for (int i = 0; i < m->n; i++) {
         m->count[i + 1] = m->count[i] + m->c[i];
         m->used[i + 1] = m->used[i] + (m->c[i] > 0);
         m->log[i + 1] = m->log[i] + c_log(m->c[i]);
+        m->last[i + 1] = m->c[i] > 0 ? i : m->last[i];
     }
 }
 
@@ -66,16 +71,22 @@ static void prefix(struct magnitudes *m)
 static double divergence(const struct magnitudes *m, int i, int bits, const struct stat_kernels *k)
 {
     const double all = m->count[m->n], kept = m->count[i], tail = all - kept;
-    const double last = m->c[i - 1];
-    const int from = (int)((((int64_t)1 << bits) - 1) * i + (1 << bits) - 1) >> bits;
+    const int last = m->last[i], levels = 1 << bits;
     double d;
 
-    if (kept <= 0 || (tail > 0 && last <= 0))
-        return INFINITY; /* R where Q has nothing */
-    d = m->log[i - 1] + c_log(last + tail) - k->level_entropy(m->count, m->used, i, bits);
-    if (tail > 0)
-        d -= tail * stat_log2((kept - m->count[from]) / (m->used[i] - m->used[from]));
-    return d + all * (stat_log2(kept) - stat_log2(all));
+    if (last < 0)
+        return INFINITY;
+    d = m->log[i] - k->level_entropy(m->count, m->used, i, bits) +
+        all * (stat_log2(kept) - stat_log2(all));
+    if (tail > 0) {
+        const int level = last * levels / i;
+        const int from = (level * i + levels - 1) / levels;
+        const int to = ((level + 1) * i + levels - 1) / levels;
+
+        d += c_log(m->c[last] + tail) - c_log(m->c[last]) -
+             tail * stat_log2((m->count[to] - m->count[from]) / (m->used[to] - m->used[from]));
+    }
+    return d;
 }
 
 static int bits_of(const struct range_target *t)
@@ -105,8 +116,8 @@ static struct range_choice entropy(const struct stats *s, const struct range_tar
         const double d = divergence(&m, i, bits, k);
 
         c.candidates += i < m.n;
-        if (d <= least) {
-            least = d;
+        if (d <= least + 1e-9 * m.count[m.n]) { /* equal but for rounding: the wider */
+            least = fmin(d, least);
             at = i;
         }
     }

@@ -72,24 +72,24 @@ void range_below(const struct range_moments *m, double x, double *n, double *sum
 /* Squared distance from v of the elements between two prefix sums, in bins. */
 static double distance(const struct sums *from, const struct sums *to, double v)
 {
-    const double d =
-        to->s2 - from->s2 - 2 * v * (to->s1 - from->s1) + v * v * (to->s0 - from->s0);
+    const double d = to->s2 - from->s2 - 2 * v * (to->s1 - from->s1) + v * v * (to->s0 - from->s0);
 
     return d > 0 ? d : 0; /* rounding may leave a little less than nothing */
 }
 
-/* Few levels: the elements that go to each one lie between two edges. lo, hi: what the integers reach,
- * step: the scale, all in bins. */
+/* Few levels: the elements that go to each one lie between two edges. lo, hi: the least and the greatest
+ * level, step: the scale, all in bins. */
 static double rounding_by_level(const struct range_moments *m, double lo, double hi, double step)
 {
     const double least = fmax(m->min, lo), greatest = fmin(m->max, hi);
-    const double first = floor((least - lo) / step + 0.5), last = floor((greatest - lo) / step + 0.5);
-    struct sums at = below(m, lo);
+    const double first = floor((least - lo) / step + 0.5),
+                 last = floor((greatest - lo) / step + 0.5);
+    struct sums at = below(m, lo + (first - 0.5) * step);
     double sum = 0;
 
     for (double q = first; q <= last; q++) {
-        const double v = lo + q * step, edge = fmin(v + step / 2, hi);
-        const struct sums next = below(m, edge);
+        const double v = lo + q * step;
+        const struct sums next = below(m, v + step / 2);
 
         sum += distance(&at, &next, v);
         at = next;
@@ -112,7 +112,7 @@ static double rounding_by_bin(const struct range_moments *m, double lo, double h
 
     for (int i = 0; i < m->bins; i++) {
         const double a = bin_from(m, i), b = bin_to(m, i), c = (double)m->count[i];
-        const double from = fmax(a, lo), to = fmin(b, hi);
+        const double from = fmax(a, lo - step / 2), to = fmin(b, hi + step / 2);
 
         if (c == 0 || from > to)
             continue;
@@ -134,7 +134,7 @@ struct range_error range_error(const struct range_moments *m, double scale, int6
     const double lo = (reach.lo - m->origin) / m->width, hi = (reach.hi - m->origin) / m->width;
     const double step = scale / m->width, square = m->width * m->width, at = m->origin / m->width;
     const struct sums none = { 0, 0, 0 }, all = below(m, INFINITY);
-    const struct sums under = below(m, lo), upto = below(m, hi);
+    const struct sums under = below(m, lo - step / 2), upto = below(m, hi + step / 2);
     struct range_error e = { 0, 0, 0, 0 };
 
     e.outside = under.s0 + all.s0 - upto.s0;

@@ -21,8 +21,8 @@ void range_moments_init(struct range_moments *m, const struct stats *s);
 
 /* Sums over all elements. */
 struct range_error {
-    double rounding; /* squared error of the elements inside */
-    double clipping; /* and of those that the integers do not reach */
+    double rounding; /* squared error of the elements within half a step of an integer */
+    double clipping; /* and of the others, beyond the last integer's reach */
     double outside;  /* how many those are */
     double power;    /* of the elements themselves */
 };

@@ -52,7 +52,7 @@ static void grid(struct search *s, const struct stats *st, double lo0, double lo
  * the wider end decides, so one share goes for both. */
 static struct range_choice search_mse(const struct stats *st, struct search *s)
 {
-    const bool left = st->min < 0, right = st->max > 0;
+    const bool left = st->min<0, right = st->max> 0;
     const bool pair = left && right && !s->t->symmetric;
     double step = 1.0 / COARSE;
 

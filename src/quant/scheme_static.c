@@ -17,7 +17,7 @@ static enum status begin(struct quant *q)
     q->method = range_method_by_name(method);
     if (!q->method) {
         diag_error(q->ds, DIAG_usage, WHERE_NONE, "there is no calibration method \"%s\"", method);
-        diag_hint(q->ds, "methods: minmax, percentile");
+        diag_hint(q->ds, "methods: minmax, mean-minmax, percentile, entropy, mse, enhanced, octav");
         return ERR_USAGE;
     }
     q->n_values = q->g->n_values;

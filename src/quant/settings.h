@@ -12,17 +12,19 @@ struct quant_settings {
     struct {
         int64_t bits;
         const char *storage, *symmetry;
+        bool pow2;
     } activations;
     struct {
         int64_t bits;
-        const char *storage, *symmetry, *granularity;
+        const char *storage, *symmetry, *granularity, *method;
+        bool pow2;
     } weights;
     struct {
         int64_t bits;
     } bias;
     struct {
         const char *method;
-        double percentile;
+        double percentile, saturation_weight, min_range;
     } calibration;
     struct {
         bool on;

@@ -26,7 +26,7 @@ struct stats {
     int64_t first;   /* index of count[0] */
     uint64_t *count; /* HIST_BINS, NULL when no histogram is wanted */
     bool has_means;
-    uint64_t n_samples; /* with a finite element */
+    uint64_t n_samples;                /* with a finite element */
     struct exact_sum sum_min, sum_max; /* over the samples, of each one's least and greatest */
 };
 

@@ -12,7 +12,7 @@ static void read_stats(struct arena *a, const uint8_t *data, size_t size, struct
 
     for (int v = 0; v < VALUES; v++) {
         s[v] = ARENA_NEW(a, struct stats);
-        stats_init(s[v], a, v != 1);
+        stats_init(s[v], a, v == 1 ? STATS_RANGE : STATS_HISTOGRAM | STATS_SAMPLE_MEANS);
     }
     stats_bytes_read(data, size, "fuzz", "m", s, VALUES, &samples, a, ds);
 }

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/thread.h"
-#include "quant/range.h"
 #include "quant/stats.h"
 
 enum { N = 60000, PARTS = 7 };
@@ -35,11 +34,11 @@ static bool same(const struct stats *a, const struct stats *b)
            a->first == b->first && memcmp(a->count, b->count, HIST_BINS * sizeof *a->count) == 0;
 }
 
-static struct stats all_at_once(struct arena *a, uint64_t *scratch)
+static struct stats all_at_once(struct arena *a, struct stats_scratch *scratch)
 {
     struct stats s;
 
-    stats_init(&s, a, true);
+    stats_init(&s, a, STATS_HISTOGRAM);
     stats_add(&s, data, N, scratch);
     return s;
 }
@@ -47,24 +46,24 @@ static struct stats all_at_once(struct arena *a, uint64_t *scratch)
 static void test_order_and_parts(void **state)
 {
     struct arena *a = arena_new();
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, 64 * HIST_BINS);
+    struct stats_scratch *scratch = stats_scratch_new(a);
     const struct stats whole = all_at_once(a, scratch);
     struct stats back, merged;
 
     (void)state;
-    stats_init(&back, a, true);
+    stats_init(&back, a, STATS_HISTOGRAM);
     for (int p = PARTS; p >= 0; p--) { /* the last, smaller part first */
         const int from = p * (N / PARTS), n = N - from < N / PARTS ? N - from : N / PARTS;
 
         stats_add(&back, data + from, n, scratch);
     }
     assert_true(same(&whole, &back));
-    stats_init(&merged, a, true);
+    stats_init(&merged, a, STATS_HISTOGRAM);
     for (int p = 0; p <= PARTS; p++) {
         const int k = (p * 3) % (PARTS + 1), from = k * (N / PARTS);
         struct stats part;
 
-        stats_init(&part, a, true);
+        stats_init(&part, a, STATS_HISTOGRAM);
         stats_add(&part, data + from, N - from < N / PARTS ? N - from : N / PARTS, scratch);
         stats_merge(&merged, &part);
     }
@@ -75,7 +74,7 @@ static void test_order_and_parts(void **state)
 static void test_threads(void **state)
 {
     struct arena *a = arena_new();
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, 64 * HIST_BINS);
+    struct stats_scratch *scratch = stats_scratch_new(a);
     struct stats one, four;
 
     (void)state;
@@ -91,7 +90,7 @@ static void test_threads(void **state)
 static void test_counts_are_right(void **state)
 {
     struct arena *a = arena_new();
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, 64 * HIST_BINS);
+    struct stats_scratch *scratch = stats_scratch_new(a);
     const struct stats s = all_at_once(a, scratch);
     uint64_t total = 0, want = 0;
 
@@ -109,55 +108,20 @@ static void test_counts_are_right(void **state)
 static void test_odd_values(void **state)
 {
     struct arena *a = arena_new();
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, 64 * HIST_BINS);
+    struct stats_scratch *scratch = stats_scratch_new(a);
     const float odd[] = { NAN, INFINITY, -INFINITY, 1e-45f, 3.4e38f, -3.4e38f, 0 };
     struct stats s;
 
     (void)state;
-    stats_init(&s, a, true);
+    stats_init(&s, a, STATS_HISTOGRAM);
     stats_add(&s, odd, COUNT(odd), scratch);
     assert_int_equal(s.n, 4);
     assert_int_equal(s.n_nan, 1);
     assert_int_equal(s.n_inf, 2);
-    stats_init(&s, a, true);
+    stats_init(&s, a, STATS_HISTOGRAM);
     stats_add(&s, &odd[4], 1, scratch); /* one single value */
     assert_int_equal(s.n, 1);
     arena_free(a);
-}
-
-static void test_percentile_cuts_both_sides(void **state)
-{
-    struct arena *a = arena_new();
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, 64 * HIST_BINS);
-    static float x[10001];
-    struct stats s;
-    struct range r;
-
-    (void)state;
-    for (int i = 0; i <= 10000; i++)
-        x[i] = (float)(i - 5000) / 1000;
-    stats_init(&s, a, true);
-    stats_add(&s, x, 10001, scratch);
-    r = range_method_by_name("percentile")->choose(&s, 98);
-    assert_true(fabs(r.lo + 4.9) < 0.01 && fabs(r.hi - 4.9) < 0.01);
-    r = range_method_by_name("percentile")->choose(&s, 100);
-    assert_true(r.lo == s.min && r.hi == s.max);
-    arena_free(a);
-}
-
-static void test_encoding_holds_zero(void **state)
-{
-    double scale;
-    int64_t zero;
-
-    (void)state;
-    range_to_encoding((struct range){ 2, 6 }, -128, 127, false, &scale, &zero);
-    assert_int_equal(zero, -128);
-    assert_true(fabs(scale - 6.0 / 255) < 1e-8);
-    range_to_encoding((struct range){ -1, 3 }, 0, 255, false, &scale, &zero);
-    assert_int_equal(zero, 64);
-    range_to_encoding((struct range){ 0, 0 }, -128, 127, false, &scale, &zero);
-    assert_true(scale > 0);
 }
 
 int main(void)
@@ -167,8 +131,6 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_counts_are_right),
         cmocka_unit_test(test_odd_values),
-        cmocka_unit_test(test_percentile_cuts_both_sides),
-        cmocka_unit_test(test_encoding_holds_zero),
     };
 
     make_data();

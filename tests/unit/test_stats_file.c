@@ -25,14 +25,14 @@ static struct stats **empty(struct arena *a)
     for (int v = 0; v < VALUES; v++)
         if (v != 1) {
             s[v] = ARENA_NEW(a, struct stats);
-            stats_init(s[v], a, true);
+            stats_init(s[v], a, STATS_HISTOGRAM | STATS_SAMPLE_MEANS);
         }
     return s;
 }
 
 static void add_part(struct arena *a, struct stats **s, int part)
 {
-    uint64_t *scratch = ARENA_ARRAY(a, uint64_t, stats_scratch_counters());
+    struct stats_scratch *scratch = stats_scratch_new(a);
     uint32_t seed = (uint32_t)part + 1;
     float x[PER_PART];
 
