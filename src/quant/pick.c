@@ -90,10 +90,11 @@ const struct encoding *quant_value_encoding(struct quant *q, value_id v)
 const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dtype store)
 {
     const struct stats *s = v.i < q->n_values ? q->stats[v.i] : NULL;
+    const struct range_target t = quant_target(q, store);
 
     if (!s || s->n == 0 || q->unseen[v.i] || q->fixed[quant_root(q, v.i)])
         return quant_encoding_as(q, v, store);
-    return of_range(q, q->method->choose(s, q->s->calibration.percentile), store);
+    return of_range(q, q->method->choose(s, &t).r, store);
 }
 
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e)
