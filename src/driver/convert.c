@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "driver/legalise.h"
 #include "pass/pass.h"
+#include "report/report.h"
 
 static void print(const char *title, const char *text, void *ctx)
 {
@@ -41,6 +42,20 @@ static enum status find_format(struct slip_job *j, const char *out, const struct
         return ERR_USAGE;
     }
     return OK;
+}
+
+/* Nothing is written: for whose rules are the layers quantised? */
+static enum status analysis_format(struct slip_job *j, const struct graph *g,
+                                   const struct format **f)
+{
+    const char *to = job_string(j, "to");
+
+    *f = format_by_name(to ? to : g->format);
+    if (*f && (*f)->write)
+        return OK;
+    job_usage(j, "layers are quantised by the rules of a format");
+    diag_hint(j->diags, "say which with --to onnx or --to tflite");
+    return ERR_USAGE;
 }
 
 static void progress(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -167,6 +182,8 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
         .encodings = job_string(j, "encodings"),
+        .analyse = job_flag(j, "analyse"),
+        .analyse_steps = job_int(j, "analyse-steps", 4),
         .progress = progress,
         .progress_ctx = j,
     };
@@ -220,12 +237,21 @@ static void report(struct slip_job *j, struct graph *g, const char *out, const s
         job_say(j, "next: slipway verify %s %s --inputs DATA\n", j->argument[0], out);
 }
 
+static void report_analysis(struct slip_job *j, const struct analysis *a)
+{
+    report_text(&j->text, a, false);
+    jsonw_key(&j->json, "analysis");
+    report_json(&j->json, a);
+}
+
 /* Options that only quantisation reads are not passed over in silence. */
 static enum status refuse_idle_options(struct slip_job *j)
 {
-    static const char *const idle[] = { "calib",       "calib-steps", "method",       "percentile",
-                                        "weight-type", "per-channel", "encodings",    "shard",
-                                        "stats",       "io-dtype",    "native-inputs" };
+    static const char *const idle[] = { "calib",        "calib-steps",   "method",
+                                        "percentile",   "weight-type",   "per-channel",
+                                        "encodings",    "shard",         "stats",
+                                        "io-dtype",     "native-inputs", "analyse",
+                                        "analyse-steps" };
 
     for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {
         const char *option = i < COUNT(idle) ? idle[i] : repairs[i - COUNT(idle)].option;
@@ -249,10 +275,13 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     struct quant_report q = { 0 };
     const struct format *f = NULL;
     bool only_stats = job_has(j, "shard");
+    const bool only_analysis = scheme && job_flag(j, "analyse") && !out;
 
     if (!scheme)
         TRY(refuse_idle_options(j));
-    if (!only_stats || out)
+    if (only_analysis)
+        TRY(analysis_format(j, g, &f));
+    else if (!only_stats || out)
         TRY(find_format(j, out, &f));
     else
         f = format_by_name(job_string(j, "to") ? job_string(j, "to") : "tflite");
@@ -270,7 +299,9 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     }
     if (scheme) {
         TRY(quantise(j, g, scheme, f, &q));
-        if (only_stats)
+        if (q.analysis)
+            report_analysis(j, q.analysis);
+        if (only_stats || only_analysis)
             return OK;
     }
     if (strcmp(f->name, "onnx") == 0)

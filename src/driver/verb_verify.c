@@ -12,8 +12,8 @@
 
 #include "base/file.h"
 #include "driver/runset.h"
+#include "exec/compare.h"
 #include "format/tensor/npy.h"
-#include "verify/compare.h"
 #include "verify/labels.h"
 #include "verify/match.h"
 #include "verify/paired.h"

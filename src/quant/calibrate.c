@@ -147,7 +147,8 @@ enum status quant_calibrate(struct quant *q)
     for (uint32_t i = 0; i < q->n_values; i++)
         if (counts(q, i)) {
             q->stats[i] = ARENA_NEW(q->a, struct stats);
-            stats_init(q->stats[i], q->a, q->method->needs);
+            stats_init(q->stats[i], q->a,
+                       q->method->needs | (q->o->analyse ? STATS_HISTOGRAM : STATS_RANGE));
         }
     if (q->o->stats_in)
         TRY(stats_file_read(q->o->stats_in, model, q->stats, q->n_values, &used, q->a, q->ds));

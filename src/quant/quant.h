@@ -34,6 +34,8 @@ struct quant_options {
     int shard, n_shards;     /* this process's part; n_shards 0: all */
     const char *stats_out;   /* write the statistics and stop; NULL */
     const char *stats_in;    /* use merged statistics instead of calibrating; NULL */
+    bool analyse;            /* measure each layer (analyse.h) */
+    int64_t analyse_steps;   /* on so many samples at most; 0: all */
     void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *progress_ctx;
 };
@@ -45,6 +47,7 @@ struct quant_report {
     size_t weight_bytes_before, weight_bytes_after;
     const char **notes; /* evidence: what each step did */
     size_t n_notes;
+    const struct analysis *analysis; /* when it was asked for */
 };
 
 struct scheme {

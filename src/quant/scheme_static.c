@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ir/op.h"
+#include "quant/analyse.h"
 #include "quant/encodings.h"
 #include "quant/repair.h"
 
@@ -72,6 +73,8 @@ static enum status apply(struct graph *g, const struct quant_options *o,
     if (o->stats_out)
         return OK;
     TRY(quant_choose(&q));
+    if (o->analyse)
+        TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,

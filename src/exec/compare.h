@@ -6,8 +6,8 @@
  *   SQNR         10 log10(sum(r^2) / sum((r - c)^2)) in dB; infinite when equal
  *   max |d|, mean |d|  of d = r - c
  */
-#ifndef VERIFY_COMPARE_H
-#define VERIFY_COMPARE_H
+#ifndef EXEC_COMPARE_H
+#define EXEC_COMPARE_H
 
 #include "ir/tensor.h"
 
