@@ -6,6 +6,7 @@
 #include "format/format.h"
 #include "ir/op.h"
 #include "pass/pass.h"
+#include "profile/profile.h"
 #include "quant/quant.h"
 
 static void row(struct slip_job *j, const char *name, const char *help)
@@ -74,6 +75,32 @@ static void list_matrix(struct slip_job *j)
     }
 }
 
+static enum status list_targets(struct slip_job *j)
+{
+    const char *text;
+    size_t n;
+
+    for (size_t k = 0; profile_builtin(k, &text, &n); k++) {
+        const struct profile *p;
+        struct str name;
+
+        TRY(profile_load(j->arena, profile_builtin(k, &text, &n), j->diags, &p));
+        str_init(&name, j->arena);
+        str_add(&name, p->id);
+        for (int i = 0; i < p->aliases.n; i++)
+            str_addf(&name, ", %s", p->aliases.v[i]);
+        job_say(j, "%-26s %-12s %s\n", str_text(&name), p->formats.v[0], p->title);
+        jsonw_object(&j->json);
+        jsonw_kstring(&j->json, "name", p->id);
+        jsonw_kstring(&j->json, "help", p->title);
+        jsonw_kstring(&j->json, "format", p->formats.v[0]);
+        jsonw_kint(&j->json, "rules", (int64_t)p->n_rules);
+        jsonw_kstring(&j->json, "source", p->source);
+        jsonw_end(&j->json);
+    }
+    return OK;
+}
+
 static enum status run(struct slip_job *j)
 {
     const char *what = j->argument[0];
@@ -95,9 +122,11 @@ static enum status run(struct slip_job *j)
     } else if (strcmp(what, "schemes") == 0) {
         for (size_t i = 0; schemes[i]; i++)
             row(j, schemes[i]->name, schemes[i]->help);
+    } else if (strcmp(what, "targets") == 0) {
+        TRY(list_targets(j));
     } else {
         job_usage(j, "there is no list of \"%s\"", what);
-        diag_hint(j->diags, "lists: ops, formats, passes, engines, schemes");
+        diag_hint(j->diags, "lists: ops, formats, passes, engines, schemes, targets");
         return ERR_USAGE;
     }
     jsonw_end(&j->json);
@@ -112,7 +141,7 @@ static const slip_option options[] = {
 
 const struct verb verb_list = {
     .pub = { .name = "list",
-             .arguments = "ops|formats|passes|engines|schemes",
+             .arguments = "ops|formats|passes|engines|schemes|targets",
              .min_arguments = 1,
              .max_arguments = 1,
              .summary = "list what is built in",

@@ -9,6 +9,7 @@
 #define FORMAT_FORMAT_H
 
 #include "ir/op.h"
+#include "profile/view.h"
 
 struct read_options {
     bool quiet; /* no warnings about harmless oddities */
@@ -29,6 +30,9 @@ struct format {
     /* NULL: cannot read / cannot write */
     enum status (*read)(struct graph *g, struct blob *file, const struct read_options *o);
     enum status (*write)(struct graph *g, const char *path, const struct write_options *o);
+    /* The file's own operators for a profile's rules; NULL: the nodes of the graph are these. Memory
+     * and diagnostics are g's. */
+    enum status (*view)(struct view *v, struct graph *g, struct blob *file);
     /* Name of op as this format spells it when it can be written (for list --matrix); NULL: none */
     const char *(*spell_read)(enum op_id op);
     const char *(*spell_write)(enum op_id op);

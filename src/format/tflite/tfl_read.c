@@ -171,7 +171,7 @@ static enum status read_tensor(struct rd *r, struct fb_table x, struct rd_tensor
 }
 
 /* -- operators ------------------------------------------------------------------------------------ */
-static enum status read_codes(struct rd *r, struct fb_table model)
+enum status rd_codes(struct rd *r, struct fb_table model)
 {
     const struct fb_vec v = fb_vec(model, MODEL_operator_codes, 4);
     r->n_codes = v.n;
@@ -190,7 +190,7 @@ static enum status read_codes(struct rd *r, struct fb_table model)
     return r->fb.status;
 }
 
-static enum status operand_list(struct rd *r, struct fb_vec v, const int32_t **out)
+enum status rd_list(struct rd *r, struct fb_vec v, const int32_t **out)
 {
     int32_t *list = ARENA_ARRAY(r->g->arena, int32_t, v.n + 1);
     for (uint32_t i = 0; i < v.n; i++) {
@@ -233,8 +233,8 @@ static enum status read_operator(struct rd *r, struct fb_table x, uint32_t index
     struct rop o = { .code = &r->codes[code], .table = x, .n_in = (int)in.n, .n_out = (int)out.n };
     o.spell = o.code->code == B_CUSTOM ? o.code->custom : tfl_code_name(a, o.code->code);
     o.options = fb_sub(x, OPERATOR_options);
-    TRY(operand_list(r, in, &o.in));
-    TRY(operand_list(r, out, &o.out));
+    TRY(rd_list(r, in, &o.in));
+    TRY(rd_list(r, out, &o.out));
     o.name = o.n_out > 0 && o.out[0] >= 0 ? r->sub->t[o.out[0]].name : NULL;
     if (!o.name)
         o.name = arena_printf(a, "#%u", index);
@@ -254,7 +254,7 @@ static enum status read_operator(struct rd *r, struct fb_table x, uint32_t index
 }
 
 /* -- subgraphs -------------------------------------------------------------------------------------- */
-static enum status open_subgraph(struct rd *r, int index, struct rd_subgraph *s)
+enum status rd_open_subgraph(struct rd *r, int index, struct rd_subgraph *s)
 {
     if (index < 0 || (uint32_t)index >= r->subgraphs.n)
         return fb_fail(&r->fb, 0, "subgraph %d of %u is asked for", index, r->subgraphs.n);
@@ -293,13 +293,13 @@ enum status rd_inline(struct rd *r, int index, const value_id *in, int n_in, val
     struct rd_subgraph s, *outer = r->sub;
     if (++r->depth > MAX_DEPTH)
         return fb_fail(&r->fb, 0, "subgraphs nest deeper than %d", MAX_DEPTH);
-    TRY(open_subgraph(r, index, &s));
+    TRY(rd_open_subgraph(r, index, &s));
     r->sub = &s;
     const int32_t *ins, *outs;
     const struct fb_vec vi = fb_vec(s.table, SUBGRAPH_inputs, 4);
     const struct fb_vec vo = fb_vec(s.table, SUBGRAPH_outputs, 4);
-    TRY(operand_list(r, vi, &ins));
-    TRY(operand_list(r, vo, &outs));
+    TRY(rd_list(r, vi, &ins));
+    TRY(rd_list(r, vo, &outs));
     if ((int)vi.n != n_in || (int)vo.n != n_out)
         return fb_fail(&r->fb, s.table.pos,
                        "subgraph %d takes %u and gives %u values, not %d and %d", index, vi.n, vo.n,
@@ -366,7 +366,7 @@ static enum status read_inputs(struct rd *r, struct fb_table model)
     const struct fb_vec v = fb_vec(r->sub->table, SUBGRAPH_inputs, 4);
     const int32_t *list;
     const char **names = ARENA_ARRAY(r->g->arena, const char *, r->sub->n_tensors + 1);
-    TRY(operand_list(r, v, &list));
+    TRY(rd_list(r, v, &list));
     signature_names(r, model, SIGNATURE_inputs, names);
     for (uint32_t i = 0; i < v.n; i++) {
         struct rd_tensor *t = list[i] < 0 ? NULL : &r->sub->t[list[i]];
@@ -402,7 +402,7 @@ static enum status read_outputs(struct rd *r, struct fb_table model)
     const struct fb_vec v = fb_vec(r->sub->table, SUBGRAPH_outputs, 4);
     const int32_t *list;
     const char **names = ARENA_ARRAY(g->arena, const char *, r->sub->n_tensors + 1);
-    TRY(operand_list(r, v, &list));
+    TRY(rd_list(r, v, &list));
     signature_names(r, model, SIGNATURE_outputs, names);
     for (uint32_t i = 0; i < v.n; i++) {
         value_id out;
@@ -455,8 +455,8 @@ static enum status read_metadata(struct rd *r, struct fb_table model)
 static enum status read_main(struct rd *r, struct fb_table model)
 {
     struct rd_subgraph s;
-    TRY(read_codes(r, model));
-    TRY(open_subgraph(r, 0, &s));
+    TRY(rd_codes(r, model));
+    TRY(rd_open_subgraph(r, 0, &s));
     r->sub = &s;
     r->region = MAIN_REGION;
     r->g->name = fb_str(s.table, SUBGRAPH_name, r->g->arena);

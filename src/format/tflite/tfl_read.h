@@ -109,6 +109,11 @@ enum status rd_fault(struct rd *r, const struct rop *o, int operand, const char 
     PRINTF_LIKE(4, 5);
 
 /* -- subgraphs (tfl_read.c) -------------------------------------------------------------------------- */
+enum status rd_codes(struct rd *r, struct fb_table model);
+/* Tensor indices, each -1 or one of r->sub. */
+enum status rd_list(struct rd *r, struct fb_vec v, const int32_t **out);
+/* The tensors of subgraph `index`; r->sub must be set to s before rd_list(). */
+enum status rd_open_subgraph(struct rd *r, int index, struct rd_subgraph *s);
 /* Read subgraph `index` into the current region with its inputs bound to `in`; its outputs. */
 enum status rd_inline(struct rd *r, int index, const value_id *in, int n_in, value_id *out,
                       int n_out);

@@ -182,6 +182,7 @@ const struct format format_tflite = {
     .probe = probe,
     .read = tflite_read,
     .write = tflite_write,
+    .view = tflite_view,
     .spell_read = tflite_spell_read,
     .spell_write = tflite_spell_write,
 };

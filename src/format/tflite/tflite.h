@@ -10,6 +10,8 @@ enum status tflite_write(struct graph *g, const char *path, const struct write_o
 enum status tflite_write_limit(struct graph *g, const char *path, const struct write_options *o,
                                uint64_t near_limit);
 
+/* g: whose arena and diagnostics are used; v takes the file's operators. */
+enum status tflite_view(struct view *v, struct graph *g, struct blob *file);
 const char *tflite_spell_read(enum op_id op);
 const char *tflite_spell_write(enum op_id op);
 
