@@ -128,11 +128,13 @@ static void given_settings(struct slip_job *j, struct quant_options *q)
     static const struct {
         const char *option, *setting;
     } rows[] = {
-        { "method", "calibration.method" },
-        { "percentile", "calibration.percentile" },
-        { "per-channel", "weights.granularity" },
+        { "method", "calibration.method" },       { "percentile", "calibration.percentile" },
+        { "per-channel", "weights.granularity" }, { "act-bits", "activations.bits" },
+        { "weight-bits", "weights.bits" },        { "bias-bits", "bias.bits" },
     };
-    struct quant_set *set = ARENA_ARRAY(j->arena, struct quant_set, COUNT(rows));
+    const char **dispatch;
+    const size_t n_dispatch = job_values(j, "dispatch", &dispatch);
+    struct quant_set *set = ARENA_ARRAY(j->arena, struct quant_set, COUNT(rows) + n_dispatch);
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         const char *value = job_string(j, rows[i].option);
@@ -144,6 +146,8 @@ static void given_settings(struct slip_job *j, struct quant_options *q)
         set[q->n_set++] = (struct quant_set){ rows[i].setting, value,
                                               arena_printf(j->arena, "--%s", rows[i].option) };
     }
+    for (size_t i = 0; i < n_dispatch; i++)
+        set[q->n_set++] = (struct quant_set){ "dispatch", dispatch[i], "--dispatch" };
     q->set = set;
 }
 
@@ -178,6 +182,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .scheme = scheme,
         .weight_type = job_string(j, "weight-type"),
         .format = f->name,
+        .opset = (int)job_int(j, "opset", 0),
         .calib = job_string(j, "calib"),
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
@@ -247,11 +252,11 @@ static void report_analysis(struct slip_job *j, const struct analysis *a)
 /* Options that only quantisation reads are not passed over in silence. */
 static enum status refuse_idle_options(struct slip_job *j)
 {
-    static const char *const idle[] = { "calib",        "calib-steps",   "method",
-                                        "percentile",   "weight-type",   "per-channel",
-                                        "encodings",    "shard",         "stats",
-                                        "io-dtype",     "native-inputs", "analyse",
-                                        "analyse-steps" };
+    static const char *const idle[] = {
+        "calib",    "calib-steps", "method",        "percentile", "weight-type",   "per-channel",
+        "act-bits", "weight-bits", "bias-bits",     "dispatch",   "encodings",     "shard",
+        "stats",    "io-dtype",    "native-inputs", "analyse",    "analyse-steps",
+    };
 
     for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {
         const char *option = i < COUNT(idle) ? idle[i] : repairs[i - COUNT(idle)].option;

@@ -25,6 +25,10 @@
     { "percentile", 0,  false, SLIP_OPT_FLOAT,  "P",        NULL, NULL,   "for --method percentile (default: 99.99)" },                                     \
     { "weight-type", 0, false, SLIP_OPT_ENUM,   NULL,       "int8|uint8", NULL, "int8-dynamic in ONNX: type of the weights" },                              \
     { "per-channel", 0, false, SLIP_OPT_ENUM,   NULL,       "yes|no", NULL, "a scale per output channel (default: the scheme's)" },                         \
+    { "act-bits",  0,   false, SLIP_OPT_ENUM,   NULL,       "8|16", NULL, "bits of activations (default: the scheme's)" },                                  \
+    { "weight-bits", 0, false, SLIP_OPT_ENUM,   NULL,       "4|8|16", NULL, "bits of weights (default: the scheme's)" },                                    \
+    { "bias-bits", 0,   false, SLIP_OPT_ENUM,   NULL,       "8|32", NULL, "bits of biases (default: the scheme's)" },                                       \
+    { "dispatch",  0,   true,  SLIP_OPT_STRING, "PATTERN=PRECISION", NULL, NULL, "nodes by name or op: float, fp16, uint8, int8, w8a16, w16a16, w4a8, w4a16; the last match wins" }, \
     { "encodings", 0,   false, SLIP_OPT_PATH,   "OUT.json", NULL, NULL,   "write the encodings of all tensors" },                                           \
     { "analyse",   0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "measure which layer loses how much, why, and what a cure costs; -o may be left out" }, \
     { "analyse-steps", 0, false, SLIP_OPT_INT,  "N",        NULL, "4",    "samples to analyse on; 0: all" },                                                \

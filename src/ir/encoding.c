@@ -75,7 +75,7 @@ enum status encoding_check(const struct encoding *e, const struct type *t, struc
 {
     int64_t want = 1;
 
-    if (!dtype_is_int(e->storage) || dtype_bits(e->storage) > 32)
+    if (!dtype_is_int(e->storage))
         return diag_error(ds, DIAG_encoding, at,
                           "the storage type is %s, expected an integer of up to 32 bits",
                           dtype_name(e->storage));

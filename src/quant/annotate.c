@@ -194,6 +194,27 @@ static void drop_clamps(struct quant *q)
     }
 }
 
+enum { LEAST_HALF = 16 }; /* elements of a constant that is worth storing as float16 */
+
+static enum status store_halves(struct quant *q)
+{
+    for (uint32_t i = 0; i < q->n_nodes; i++) {
+        const struct node *x = graph_node(q->g, (node_id){ i });
+
+        if (!q->half[i] || x->dead || quant_is_int(q, (node_id){ i }))
+            continue;
+        for (int j = 0; j < x->n_in; j++) {
+            const value_id v = x->in[j].v;
+
+            if (has_value(v) && graph_is_const(q->g, v) && quant_is_real(q->g, v) &&
+                !graph_value(q->g, v)->enc &&
+                type_elements(&graph_value(q->g, v)->type) >= LEAST_HALF)
+                TRY(quant_half(q, v));
+        }
+    }
+    return OK;
+}
+
 enum status quant_annotate(struct quant *q)
 {
     struct graph *g = q->g;
@@ -234,6 +255,7 @@ enum status quant_annotate(struct quant *q)
             g->io_out[at++].enc = graph_value(g, graph_node(g, yield)->in[j].v)->enc;
     }
     drop_clamps(q);
+    TRY(store_halves(q));
     graph_sweep(g);
     return OK;
 }

@@ -1,6 +1,7 @@
 /* pick.c - from ranges to encodings: one encoding for each width in
  * which the group is read, and the encodings of all weights. Nothing in the graph changes here.
  */
+#include <math.h>
 #include <string.h>
 
 #include "quant/quant_int.h"
@@ -28,10 +29,20 @@ enum dtype quant_store(const struct quant *q, int bits)
 
 enum dtype quant_node_store(const struct quant *q, node_id n)
 {
-    return quant_store(q, q->bits[n.i]);
+    if (q->bits[n.i] == 0)
+        return DT_NONE;
+    return q->as_uint8[n.i] && q->bits[n.i] == 8 ? DT_u8 : quant_store(q, q->bits[n.i]);
 }
 
-static const struct encoding *of_range(struct quant *q, struct range r, enum dtype store)
+/* Zero points in the middle: where the settings say so, and in TFLite's 16-bit kernels. */
+bool quant_is_symmetric(const struct quant *q, enum dtype store)
+{
+    if (strcmp(q->o->format, "tflite") == 0 && dtype_bits(store) > 8)
+        return true;
+    return strcmp(q->s->activations.symmetry, "symmetric") == 0;
+}
+
+const struct encoding *quant_range_encoding(struct quant *q, struct range r, enum dtype store)
 {
     const struct range_target t = quant_target(q, store);
     int64_t zero;
@@ -41,12 +52,22 @@ static const struct encoding *of_range(struct quant *q, struct range r, enum dty
     return encoding_new(q->g->arena, store, scale, zero);
 }
 
+/* The kernel computes on all codes of [lo, hi): 1/256, 1/32768 ... by width. */
 static const struct encoding *of_rule(struct quant *q, const struct rule *r, enum dtype store)
 {
-    int64_t qmin, qmax;
+    const bool middle = dtype_bits(store) > 8 && quant_is_symmetric(q, store);
+    const double width = middle ? 2 * fmax(-r->lo, r->hi) : r->hi - r->lo;
+    const double scale = width / ldexp(1, dtype_bits(store));
+    int64_t qmin, qmax, zero;
 
     dtype_int_range(store, &qmin, &qmax);
-    return encoding_new(q->g->arena, store, r->scale, qmin + r->zero_above_min);
+    zero = middle ? (qmin + qmax + 1) / 2 : qmin + (int64_t)rint(-r->lo / scale);
+    return encoding_new(q->g->arena, store, scale, zero > qmax ? qmax : zero);
+}
+
+static bool is_fixed(const struct quant *q, uint32_t root, enum dtype store)
+{
+    return q->fixed[root] && rule_kind_for(q->fixed[root], q->o->format, store) == RULE_FIXED;
 }
 
 const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype store)
@@ -58,8 +79,9 @@ const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype
         return NULL;
     root = quant_root(q, v.i);
     if (!q->enc[root][k])
-        q->enc[root][k] = q->fixed[root] ? of_rule(q, q->fixed[root], store)
-                                         : of_range(q, quant_range(q, root, k, store), store);
+        q->enc[root][k] = is_fixed(q, root, store)
+                              ? of_rule(q, q->fixed[root], store)
+                              : quant_range_encoding(q, quant_range(q, root, k, store), store);
     return q->enc[root][k];
 }
 
@@ -94,7 +116,7 @@ const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dty
 
     if (!s || s->n == 0 || q->unseen[v.i] || q->fixed[quant_root(q, v.i)])
         return quant_encoding_as(q, v, store);
-    return of_range(q, q->method->choose(s, &t).r, store);
+    return quant_range_encoding(q, q->method->choose(s, &t).r, store);
 }
 
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e)
@@ -116,7 +138,7 @@ enum status quant_operand_encoding(struct quant *q, node_id n, int j, const stru
         return OK;
     }
     TRY(quant_const_range(q, v, &r));
-    *e = of_range(q, r, store);
+    *e = quant_range_encoding(q, r, store);
     return OK;
 }
 

@@ -65,10 +65,21 @@ static enum status fill_settings(const struct scheme *scheme, const struct quant
                                  struct quant_settings *s, struct arena *a, struct diags *ds)
 {
     TRY(settings_default(s, a, ds));
-    for (const struct quant_set *d = scheme->settings; d && d->name; d++)
-        TRY(setting_set_named(s, d->name, d->value, scheme->name, a, ds));
-    for (size_t i = 0; i < o->n_set; i++)
-        TRY(setting_set_named(s, o->set[i].name, o->set[i].value, o->set[i].source, a, ds));
+    for (const char *p = scheme->settings; p && *p; p += strspn(p, " ")) {
+        const size_t name = strcspn(p, "="), all = strcspn(p, " ");
+
+        TRY(setting_set_named(s, arena_strn(a, p, name),
+                              arena_strn(a, p + name + 1, all - name - 1), scheme->name, a, ds));
+        p += all;
+    }
+    for (size_t i = 0; i < o->n_set; i++) {
+        const struct quant_set *x = &o->set[i];
+
+        if (strcmp(x->name, "dispatch") == 0)
+            TRY(setting_add_dispatch(s, x->value, x->source, a, ds));
+        else
+            TRY(setting_set_named(s, x->name, x->value, x->source, a, ds));
+    }
     return OK;
 }
 

@@ -27,6 +27,7 @@ struct quant_options {
     size_t n_set;
     const char *weight_type; /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
     const char *format;      /* what will be written: "tflite", "onnx": their rules differ */
+    int opset;               /* ONNX operator set that was asked for, 0: none */
     const char *calib;       /* DATA; NULL: none given */
     int64_t calib_steps;     /* 0: all samples */
     const char *io_dtype;    /* keep, float, quant */
@@ -53,7 +54,7 @@ struct quant_report {
 struct scheme {
     const char *name, *help;
     bool calibrates;
-    const struct quant_set *settings; /* what differs from settings.def; ends with name NULL */
+    const char *settings; /* what differs from settings.def: "section.key=value ..."; NULL: none */
     enum status (*apply)(struct graph *g, const struct quant_options *o,
                          const struct quant_settings *s, struct quant_report *r);
 };

@@ -15,6 +15,8 @@ struct weight_choice {
     int axis; /* of the output channels; -1: one scale */
     int64_t n;
     double *scale;
+    int64_t *zero;
+    int64_t lo, hi; /* codes in use: fewer than the storage has where 4 bits lie in a byte */
     const struct encoding *enc, *bias_enc; /* bias_enc NULL: no bias */
     int64_t raised;                        /* scales raised so that the bias fits */
 };
@@ -31,8 +33,10 @@ struct quant {
     /* by node: */
     const struct rule **rule; /* NULL: always in float */
     enum rule_kind *kind;
-    uint8_t *bits; /* of its activations: 0 float, 8, 16; may be changed until quant_annotate */
-    uint8_t *weight_bits;          /* of its weights */
+    uint8_t *bits;        /* of its activations: 0 float, 8, 16; quant_set_bits changes it */
+    uint8_t *weight_bits; /* of its weights: 4, 8, 16 */
+    bool *as_uint8;       /* activations and weights unsigned, one scale for each weight */
+    bool *half;           /* left in float: its weights are stored as float16 */
     struct weight_choice **weight; /* NULL: has none */
     /* by value: */
     bool *wanted;         /* gets an encoding, so is observed */
@@ -57,25 +61,36 @@ enum status stats_file_read(const char *path, const char *model, struct stats **
 enum status stats_bytes_read(const uint8_t *data, size_t bytes, const char *path, const char *model,
                              struct stats **stats, uint32_t n, int64_t *samples, struct arena *a,
                              struct diags *ds);
-/* group.c: which nodes are computed in integers, which values share an encoding. */
-void quant_classify(struct quant *q);
-void quant_group(struct quant *q);
-uint32_t quant_root(struct quant *q, uint32_t value);
+/* classify.c: which nodes are computed in integers, of how many bits. */
+enum status quant_classify(struct quant *q);
+enum status quant_dispatch(struct quant *q, bool *named); /* dispatch.c */
+/* Change a node's width: 0, 8 or 16. false: the format has no such kernel, the node is float now. */
+bool quant_set_bits(struct quant *q, node_id n, int bits);
 /* Is operand j of n an activation or constant that takes part? */
 bool quant_is_act(const struct quant *q, node_id n, int j);
 /* Is this node of the original graph computed in integers? */
 bool quant_is_int(const struct quant *q, node_id n);
+bool quant_is_real(const struct graph *g, value_id v); /* a float32 tensor */
+bool quant_moves(enum rule_kind k);                    /* is it data movement? */
+/* group.c: which values share an encoding. */
+void quant_group(struct quant *q);
+uint32_t quant_root(struct quant *q, uint32_t value);
+/* scheme_static.c: does the format take these widths? who: names what asks for them. */
+enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const char *who);
+/* scheme_fp16.c: store a float constant as float16. */
+enum status quant_half(struct quant *q, value_id v);
 /* ranges.c: what an activation's range is for; all groups' ranges; one group's in storage number k. */
 struct range_target quant_target(const struct quant *q, enum dtype store);
 enum status quant_ranges(struct quant *q);
 struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store);
+bool quant_is_symmetric(const struct quant *q, enum dtype store);
 /* pick.c: ranges of the groups, then the weights' encodings of all integer nodes. May be called
  * again after q->bits changed. */
 enum status quant_choose(struct quant *q);
 int quant_store_index(enum dtype store); /* -1: not one for activations */
 /* How activations of that many bits are stored: DT_i8, DT_u16, ... */
 enum dtype quant_store(const struct quant *q, int bits);
-/* Of the integer node n. */
+/* Of node n; DT_NONE when it is computed in float. */
 enum dtype quant_node_store(const struct quant *q, node_id n);
 /* The encoding of v's group; NULL when v takes no part. bits: 8 or 16. */
 const struct encoding *quant_encoding(struct quant *q, value_id v, int bits);
@@ -86,6 +101,8 @@ const struct encoding *quant_value_encoding(struct quant *q, value_id v);
 const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dtype store);
 /* In which encoding integer node n reads its activation operand j (a constant: is stored). */
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e);
+/* The encoding of a range by the settings' rules for activations. */
+const struct encoding *quant_range_encoding(struct quant *q, struct range r, enum dtype store);
 /* annotate.c: encodings onto values, requantize nodes at the borders, stored weights and biases. */
 enum status quant_annotate(struct quant *q);
 /* weights.c: choose the encodings of n's weights and bias, and store them so. */

@@ -39,7 +39,7 @@ struct range_target quant_target(const struct quant *q, enum dtype store)
 {
     const struct quant_settings *s = q->s;
     struct range_target t = {
-        .symmetric = strcmp(s->activations.symmetry, "symmetric") == 0,
+        .symmetric = quant_is_symmetric(q, store),
         .pow2 = s->activations.pow2,
         .min_range = s->calibration.min_range,
         .percentile = s->calibration.percentile,

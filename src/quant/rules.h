@@ -10,22 +10,22 @@ enum rule_kind {
     RULE_SAME,     /* the result has operand 0's encoding */
     RULE_SAME_ALL, /* all operands and results share one encoding (concat, max, min) */
     RULE_FIXED,    /* the result's encoding is fixed by the kernel */
+    RULE_FREE_8,   /* FREE at 8 bits, FIXED at 16: the Hexagon NPU ignores the encoding there */
     RULE_WEIGHTED, /* FREE, with constant weights and a 32-bit bias */
     RULE_CLAMP,    /* an activation that the range of its result makes redundant */
 };
 
 struct rule {
     const char *op;
-    enum rule_kind tflite, onnx;
-    uint32_t acts; /* which operands are activations, as bits */
-    /* FIXED: scale, and the zero point as an offset from the least stored value */
-    double scale;
-    int zero_above_min;
-    int weight, bias; /* WEIGHTED: operand numbers */
+    enum rule_kind tflite, tflite16, onnx; /* tflite16: its kernels for 16-bit activations */
+    uint32_t acts;                         /* which operands are activations, as bits */
+    double lo, hi;                         /* FIXED: what the whole range of codes stands for */
+    int weight, bias;                      /* WEIGHTED: operand numbers */
 };
 
-/* NULL: RULE_FLOAT */
+/* NULL: RULE_FLOAT at any width */
 const struct rule *rule_of(enum op_id op);
-enum rule_kind rule_kind_for(const struct rule *r, const char *format);
+/* With activations stored so; DT_NONE: RULE_FLOAT. */
+enum rule_kind rule_kind_for(const struct rule *r, const char *format, enum dtype store);
 
 #endif

@@ -29,7 +29,7 @@ static void round_range(void *ctx, int64_t begin, int64_t end, int worker)
         r->out[i] = f32_to_f16(r->in[i]);
 }
 
-static enum status convert(struct quant *q, value_id v)
+enum status quant_half(struct quant *q, value_id v)
 {
     struct graph *g = q->g;
     struct cast_attrs cast = { .to = DT_f32, .saturate = 1 };
@@ -79,7 +79,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
 
         if (v->kind == VALUE_CONST && v->uses && v->type.dtype == DT_f32 && !v->enc &&
             type_elements(&v->type) >= LEAST_ELEMENTS)
-            TRY(convert(&q, (value_id){ i }));
+            TRY(quant_half(&q, (value_id){ i }));
     }
     quant_note(&q, "weights %zu bytes -> %zu, arithmetic stays in float32", r->weight_bytes_before,
                r->weight_bytes_after);

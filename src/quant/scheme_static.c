@@ -11,6 +11,55 @@
 #include "quant/encodings.h"
 #include "quant/repair.h"
 
+static enum status refuse_width(struct quant *q, const char *who, const char *why, const char *hint)
+{
+    diag_error(q->ds, DIAG_unsupported, WHERE_NONE, "%s: %s", who, why);
+    diag_hint(q->ds, "%s", hint);
+    return ERR_UNSUPPORTED;
+}
+
+enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const char *who)
+{
+    const bool tflite = strcmp(q->o->format, "tflite") == 0;
+    const bool is_unsigned = strcmp(q->s->activations.storage, "uint") == 0;
+
+    if (bits == 0)
+        return OK;
+    if (bits != 8 && bits != 16)
+        return diag_error(q->ds, DIAG_usage, WHERE_NONE,
+                          "%s: activations have 8 or 16 bits, not %d", who, bits);
+    if (weight_bits != 4 && weight_bits != 8 && weight_bits != 16)
+        return diag_error(q->ds, DIAG_usage, WHERE_NONE, "%s: weights have 4, 8 or 16 bits, not %d",
+                          who, weight_bits);
+    if (tflite && weight_bits == 16)
+        return refuse_width(q, who, "TFLite has no kernels for 16-bit weights",
+                            "use w8a16, or write ONNX");
+    if (tflite && bits == 16 && is_unsigned)
+        return refuse_width(q, who, "TFLite has no unsigned 16-bit activations",
+                            "leave activations.storage at auto");
+    if (tflite && q->s->bias.bits < 16)
+        return refuse_width(q, who, "TFLite's kernels take 32-bit biases only",
+                            "leave out --bias-bits, or write ONNX");
+    return OK;
+}
+
+static enum status check_settings(struct quant *q)
+{
+    const struct quant_settings *s = q->s;
+    const bool tflite = strcmp(q->o->format, "tflite") == 0;
+    const char *scheme = arena_printf(q->a, "scheme %s", q->o->scheme);
+
+    TRY(quant_check_widths(q, (int)s->activations.bits, (int)s->weights.bits, scheme));
+    if (s->bias.bits != 8 && s->bias.bits < 16)
+        return diag_error(q->ds, DIAG_usage, WHERE_NONE,
+                          "%s: biases have 8 bits or 16 to 32, not %d", scheme, (int)s->bias.bits);
+    if (tflite && strcmp(s->weights.storage, "int") == 0 &&
+        strcmp(s->weights.symmetry, "asymmetric") == 0)
+        return refuse_width(q, scheme, "TFLite's int8 weights have no zero point",
+                            "leave weights.symmetry at auto, or use scheme uint8");
+    return OK;
+}
+
 static enum status begin(struct quant *q)
 {
     const char *method = q->s->calibration.method;
@@ -21,12 +70,15 @@ static enum status begin(struct quant *q)
         diag_hint(q->ds, "methods: minmax, mean-minmax, percentile, entropy, mse, enhanced, octav");
         return ERR_USAGE;
     }
+    TRY(check_settings(q));
     q->n_values = q->g->n_values;
     q->n_nodes = q->g->n_nodes;
     q->rule = ARENA_ARRAY(q->a, const struct rule *, q->n_nodes + 1);
     q->kind = ARENA_ARRAY(q->a, enum rule_kind, q->n_nodes + 1);
     q->bits = ARENA_ARRAY(q->a, uint8_t, q->n_nodes + 1);
     q->weight_bits = ARENA_ARRAY(q->a, uint8_t, q->n_nodes + 1);
+    q->as_uint8 = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
+    q->half = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
     q->weight = ARENA_ARRAY(q->a, struct weight_choice *, q->n_nodes + 1);
     q->wanted = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     q->stats = ARENA_ARRAY(q->a, struct stats *, q->n_values + 1);
@@ -67,7 +119,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
 
     TRY(repair_float(&q));
     TRY(begin(&q));
-    quant_classify(&q);
+    TRY(quant_classify(&q));
     quant_group(&q);
     TRY(quant_calibrate(&q));
     if (o->stats_out)
@@ -89,5 +141,40 @@ const struct scheme scheme_int8 = {
     .name = "int8",
     .help = "static 8-bit integers, calibrated: activations per tensor, weights per channel",
     .calibrates = true,
+    .apply = apply,
+};
+const struct scheme scheme_uint8 = {
+    .name = "uint8",
+    .help = "unsigned 8-bit activations and weights, one scale and zero point per tensor",
+    .calibrates = true,
+    .settings = "activations.storage=uint weights.storage=uint",
+    .apply = apply,
+};
+const struct scheme scheme_w8a16 = {
+    .name = "w8a16",
+    .help = "16-bit activations, 8-bit weights per channel",
+    .calibrates = true,
+    .settings = "activations.bits=16",
+    .apply = apply,
+};
+const struct scheme scheme_w16a16 = {
+    .name = "w16a16",
+    .help = "16-bit activations and weights (ONNX)",
+    .calibrates = true,
+    .settings = "activations.bits=16 weights.bits=16",
+    .apply = apply,
+};
+const struct scheme scheme_w4a8 = {
+    .name = "w4a8",
+    .help = "8-bit activations, 4-bit weights per channel, two to a byte",
+    .calibrates = true,
+    .settings = "weights.bits=4",
+    .apply = apply,
+};
+const struct scheme scheme_w4a16 = {
+    .name = "w4a16",
+    .help = "16-bit activations, 4-bit weights per channel",
+    .calibrates = true,
+    .settings = "activations.bits=16 weights.bits=4",
     .apply = apply,
 };

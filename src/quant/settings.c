@@ -116,6 +116,26 @@ enum status setting_set_named(struct quant_settings *s, const char *name, const 
     return setting_set(s, row, text, source, a, ds);
 }
 
+enum status setting_add_dispatch(struct quant_settings *s, const char *text, const char *source,
+                                 struct arena *a, struct diags *ds)
+{
+    const char *eq = strrchr(text, '=');
+    struct dispatch_rule *v = ARENA_ARRAY(a, struct dispatch_rule, s->n_dispatch + 1);
+
+    if (!eq || eq == text || !eq[1]) {
+        diag_error(ds, DIAG_usage, WHERE_NONE, "%s takes PATTERN=PRECISION, not \"%s\"", source,
+                   text);
+        diag_hint(ds, "as in --dispatch 'head/*=w8a16' or --dispatch Softmax=float");
+        return ERR_USAGE;
+    }
+    if (s->n_dispatch)
+        memcpy(v, s->dispatch, s->n_dispatch * sizeof *v);
+    v[s->n_dispatch++] = (struct dispatch_rule){ arena_strn(a, text, (size_t)(eq - text)),
+                                                 arena_str(a, eq + 1), source };
+    s->dispatch = v;
+    return OK;
+}
+
 enum status settings_default(struct quant_settings *s, struct arena *a, struct diags *ds)
 {
     memset(s, 0, sizeof *s);

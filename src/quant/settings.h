@@ -8,6 +8,11 @@
 
 enum setting_kind { SETTING_BOOL, SETTING_INT, SETTING_FLOAT, SETTING_WORD, SETTING_CHOICE };
 
+struct dispatch_rule {
+    const char *pattern, *precision;
+    const char *source; /* for diagnostics */
+};
+
 struct quant_settings {
     struct {
         int64_t bits;
@@ -31,6 +36,8 @@ struct quant_settings {
         int64_t level, iterations;
         double limit;
     } equalize;
+    struct dispatch_rule *dispatch; /* in the order given: the last that matches wins */
+    size_t n_dispatch;
 };
 
 struct setting {
@@ -53,6 +60,9 @@ enum status setting_set(struct quant_settings *s, const struct setting *row, con
 /* The same by "section.key"; an unknown name is our own bug. */
 enum status setting_set_named(struct quant_settings *s, const char *name, const char *text,
                               const char *source, struct arena *a, struct diags *ds);
+/* "PATTERN=PRECISION" */
+enum status setting_add_dispatch(struct quant_settings *s, const char *text, const char *source,
+                                 struct arena *a, struct diags *ds);
 enum status settings_default(struct quant_settings *s, struct arena *a, struct diags *ds);
 
 #endif

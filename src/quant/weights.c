@@ -1,8 +1,10 @@
 /* weights.c - stored weights and biases.
  *
- * Weights: symmetric, zero point 0, -127..127, scale max|w|/127 per output channel or per tensor.
- * Bias: 32 bits, scale = s_input * s_weight (the float32 product), zero point 0. Where a bias does
- * not fit 32 bits at that scale, the weight's scale of that channel is raised (quant.md 3.9).
+ * Signed weights are symmetric: zero point 0, without the least code (-127..127), scale max|w|/127 per
+ * output channel or per tensor. Unsigned ones have the zero point their range asks for.
+ * Bias: 32 bits (64 beside 16-bit activations in TFLite), scale = s_input * s_weight (the float32
+ * product), zero point 0. Where a bias does not fit at that scale, the weight's scale of that channel is
+ * raised (quant.md 3.9). At 8 bits a bias has a range of its own, as SNPE stores it (dlc.md section 7).
  */
 #include <math.h>
 #include <string.h>
@@ -68,16 +70,52 @@ enum status quant_bake(struct quant *q, value_id v, const struct encoding *e, va
     return OK;
 }
 
+/* -- how they are stored --------------------------------------------------------------------- */
+
+struct weight_kind {
+    enum dtype storage;
+    bool symmetric;
+    int64_t lo, hi; /* codes in use */
+};
+
+/* 4-bit codes in bytes: where the format has no packed ones, or its kernel does not take them. */
+static bool needs_bytes(const struct quant *q, node_id n)
+{
+    if (strcmp(q->o->format, "tflite") != 0)
+        return q->o->opset > 0 && q->o->opset < 21;
+    return q->bits[n.i] > 8 || strcmp(op_get(graph_node(q->g, n)->op)->name, "conv_transpose") == 0;
+}
+
+static bool is_unsigned(const struct quant *q, node_id n)
+{
+    return q->as_uint8[n.i] || strcmp(q->s->weights.storage, "uint") == 0;
+}
+
+static struct weight_kind weight_kind(const struct quant *q, node_id n)
+{
+    static const enum dtype stores[2][3] = { { DT_i4, DT_i8, DT_i16 }, { DT_u4, DT_u8, DT_u16 } };
+    const char *said = q->s->weights.symmetry;
+    const int bits = q->weight_bits[n.i];
+    const bool u = is_unsigned(q, n);
+    struct weight_kind k;
+
+    k.storage = stores[u][bits == 4 ? needs_bytes(q, n) : bits == 8 ? 1 : 2];
+    k.symmetric = strcmp(said, "auto") == 0 ? !u : strcmp(said, "symmetric") == 0;
+    k.lo = u ? 0 : -((int64_t)1 << (bits - 1));
+    k.hi = k.lo + ((int64_t)1 << bits) - 1;
+    return k;
+}
+
 /* The output-channel axis of a weight, and whether it gets a scale per channel. */
 static int channel_axis(const struct quant *q, const struct node *n, const struct type *w,
                         bool *per_channel)
 {
     const char *op = op_get(n->op)->name;
     const char *said = q->s->weights.granularity;
-    const bool asked = strcmp(said, "channel") == 0, refused = strcmp(said, "tensor") == 0;
+    const bool asked = strcmp(said, "channel") == 0;
     int axis = 0;
 
-    *per_channel = !refused;
+    *per_channel = strcmp(said, "tensor") != 0;
     if (strcmp(op, "conv_transpose") == 0) {
         const struct conv_attrs *a = n->attrs;
 
@@ -86,41 +124,63 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
             *per_channel = false;
     } else if (strcmp(op, "gemm") == 0) {
         axis = ((const struct gemm_attrs *)n->attrs)->transB ? 0 : 1;
-        *per_channel = asked;
     } else if (strcmp(op, "mat_mul") == 0) {
         axis = w->rank - 1;
-        *per_channel = asked && w->rank == 2;
+        if (w->rank != 2)
+            *per_channel = false;
     } else if (strcmp(op, "fully_connected") == 0) {
         *per_channel = asked; /* TFLite's converter writes one scale; older runtimes need it */
     }
     return axis;
 }
 
-static void channel_maxima(const struct tensor *w, int axis, int64_t n, double *max)
+/* Least and greatest element of each channel, 0 among them. */
+static void channel_ranges(const struct tensor *w, int axis, int64_t n, struct range *r)
 {
     const float *x = w->data;
     const int64_t inner = dims_product(w->dim, axis + 1, w->rank);
     const int64_t outer = dims_product(w->dim, 0, axis);
 
-    memset(max, 0, (size_t)n * sizeof *max);
+    memset(r, 0, (size_t)n * sizeof *r);
     for (int64_t o = 0; o < outer; o++)
         for (int64_t c = 0; c < w->dim[axis]; c++)
             for (int64_t i = 0; i < inner; i++, x++) {
-                double *m = &max[n == 1 ? 0 : c];
+                struct range *m = &r[n == 1 ? 0 : c];
 
-                *m = fmax(*m, fabs((double)*x));
+                m->lo = fmin(m->lo, (double)*x);
+                m->hi = fmax(m->hi, (double)*x);
             }
 }
 
-/* Raise scales whose bias would overflow 32 bits. */
-static void fit_bias(struct weight_choice *w, const struct tensor *bias, double s_in)
+static double weight_scale(struct range r, const struct weight_kind *k)
+{
+    const double codes = (double)(k->hi - k->lo);
+
+    /* symmetric: without the least code; 1e-9: a channel of zeros still needs a scale */
+    return fmax(k->symmetric ? fmax(-r.lo, r.hi) / floor(codes / 2) : (r.hi - r.lo) / codes, 1e-9);
+}
+
+static int64_t weight_zero(struct range r, double scale, const struct weight_kind *k)
+{
+    const double z = (double)k->lo + rint(-r.lo / scale);
+
+    if (k->symmetric)
+        return k->lo < 0 ? 0 : k->hi / 2 + 1;
+    return z < (double)k->lo ? k->lo : z > (double)k->hi ? k->hi : (int64_t)z;
+}
+
+/* -- bias ---------------------------------------------------------------------------------------- */
+
+/* Raise scales at which a bias would not fit its bits. */
+static void fit_bias(struct weight_choice *w, const struct tensor *bias, double s_in, int bits)
 {
     const float *b = bias->data;
     const int64_t n_bias = tensor_elements(bias);
+    const double top = ldexp(1, bits - 1) * (1 - 3e-7);
 
     for (int64_t c = 0; c < n_bias; c++) {
         double *s = &w->scale[w->n == 1 ? 0 : c];
-        const double need = fabs((double)b[c]) / (s_in * 2147483000.0);
+        const double need = fabs((double)b[c]) / (s_in * top);
 
         if (need > *s) {
             *s = (double)(float)(need * 1.0001);
@@ -130,36 +190,45 @@ static void fit_bias(struct weight_choice *w, const struct tensor *bias, double 
 }
 
 static const struct encoding *bias_encoding(struct quant *q, const struct weight_choice *w,
-                                            const struct type *bias, double s_in)
+                                            const struct type *bias, enum dtype store, double s_in)
 {
     const int64_t n = type_elements(bias);
     double *s;
 
     if (w->n == 1)
-        return encoding_new(q->g->arena, DT_i32, (double)((float)s_in * (float)w->scale[0]), 0);
+        return encoding_new(q->g->arena, store, (double)((float)s_in * (float)w->scale[0]), 0);
     s = ARENA_ARRAY(q->g->arena, double, n > 0 ? n : 1);
     for (int64_t c = 0; c < n; c++)
         s[c] = (double)((float)s_in * (float)w->scale[c]);
-    return encoding_new_axis(q->g->arena, DT_i32, bias->rank - 1, n, s, NULL);
+    return encoding_new_axis(q->g->arena, store, bias->rank - 1, n, s, NULL);
 }
 
 static enum status choose_bias(struct quant *q, node_id id, value_id b, struct weight_choice *w)
 {
+    const bool wide = q->bits[id.i] > 8 && strcmp(q->o->format, "tflite") == 0;
     const struct encoding *in;
     struct tensor bias;
     struct range range;
 
     TRY(quant_operand_encoding(q, id, 0, &in));
     TRY(quant_const_range(q, b, &range));
+    if (q->s->bias.bits <= 8) {
+        w->bias_enc = quant_range_encoding(q, range, DT_u8);
+        return OK;
+    }
     graph_const_tensor(q->g, b, &bias);
     if (w->n > 1 && tensor_elements(&bias) != w->n)
         return diag_error(q->ds, DIAG_shape, graph_where(q->g, id),
                           "the bias has %lld elements for %lld channels",
                           (long long)tensor_elements(&bias), (long long)w->n);
-    fit_bias(w, &bias, in->scale[0]);
-    w->bias_enc = bias_encoding(q, w, &graph_value(q->g, b)->type, in->scale[0]);
+    if (!wide)
+        fit_bias(w, &bias, in->scale[0], (int)q->s->bias.bits);
+    w->bias_enc =
+        bias_encoding(q, w, &graph_value(q->g, b)->type, wide ? DT_i64 : DT_i32, in->scale[0]);
     return OK;
 }
+
+/* -- both ---------------------------------------------------------------------------------------- */
 
 enum status quant_weights_choose(struct quant *q, node_id id)
 {
@@ -167,26 +236,49 @@ enum status quant_weights_choose(struct quant *q, node_id id)
     const struct node *n = graph_node(g, id);
     const struct rule *r = q->rule[id.i];
     const value_id v = n->in[r->weight].v;
+    const struct weight_kind kind = weight_kind(q, id);
     struct weight_choice *w = ARENA_NEW(q->a, struct weight_choice);
+    struct range range, *ranges;
     struct tensor t;
-    struct range range;
     bool per_channel;
-    const int axis = channel_axis(q, n, &graph_value(g, v)->type, &per_channel);
+    int axis = channel_axis(q, n, &graph_value(g, v)->type, &per_channel);
 
+    if (is_unsigned(q, id) && strcmp(q->s->weights.granularity, "channel") != 0)
+        per_channel = false;
     q->weight[id.i] = w;
     TRY(quant_const_range(q, v, &range));
     graph_const_tensor(g, v, &t);
     w->n = per_channel ? t.dim[axis] : 1;
     w->axis = w->n > 1 ? axis : -1;
     w->scale = ARENA_ARRAY(g->arena, double, w->n > 0 ? w->n : 1);
-    channel_maxima(&t, axis, w->n, w->scale);
+    w->zero = ARENA_ARRAY(g->arena, int64_t, w->n > 0 ? w->n : 1);
+    w->lo = kind.lo;
+    w->hi = kind.hi;
+    ranges = ARENA_ARRAY(q->a, struct range, w->n > 0 ? w->n : 1);
+    channel_ranges(&t, axis, w->n, ranges);
     for (int64_t c = 0; c < w->n; c++)
-        w->scale[c] = (double)(float)fmax(w->scale[c] / 127, 1e-9);
+        w->scale[c] = (double)(float)weight_scale(ranges[c], &kind);
     if (r->bias >= 0 && has_value(node_in(n, r->bias)))
         TRY(choose_bias(q, id, n->in[r->bias].v, w));
-    w->enc = w->n > 1 ? encoding_new_axis(g->arena, DT_i8, axis, w->n, w->scale, NULL)
-                      : encoding_new(g->arena, DT_i8, w->scale[0], 0);
+    for (int64_t c = 0; c < w->n; c++)
+        w->zero[c] = weight_zero(ranges[c], w->scale[c], &kind);
+    w->enc = encoding_new_axis(g->arena, kind.storage, w->axis, w->n, w->scale,
+                               kind.symmetric && kind.lo < 0 ? NULL : w->zero);
     return OK;
+}
+
+/* Codes of four bits in bytes stay within four bits. */
+static void clamp_codes(struct graph *g, value_id v, const struct weight_choice *w)
+{
+    struct tensor t;
+
+    graph_const_tensor(g, v, &t);
+    for (int64_t i = 0, n = tensor_elements(&t); i < n; i++) {
+        const int64_t c = tensor_get_i64(&t, i);
+
+        if (c < w->lo || c > w->hi)
+            tensor_set_i64(&t, i, c < w->lo ? w->lo : w->hi);
+    }
 }
 
 enum status quant_weights_bake(struct quant *q, node_id id)
@@ -197,9 +289,11 @@ enum status quant_weights_bake(struct quant *q, node_id id)
     value_id baked;
 
     if (w->raised)
-        quant_note(q, "%lld weight scales raised: their bias would not fit 32 bits",
-                   (long long)w->raised);
+        quant_note(q, "%lld weight scales raised: their bias would not fit %d bits",
+                   (long long)w->raised, (int)q->s->bias.bits);
     TRY(quant_bake(q, graph_node(g, id)->in[r->weight].v, w->enc, &baked));
+    if (q->weight_bits[id.i] < dtype_bits(w->enc->storage))
+        clamp_codes(g, baked, w);
     graph_set_operand(g, id, r->weight, baked);
     if (!w->bias_enc)
         return OK;
