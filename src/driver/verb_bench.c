@@ -20,13 +20,13 @@ static void report(struct slip_job *j, const char *path, const struct runset *r,
     const size_t bytes = r->plan->memory ? r->plan->memory(r->plan) : 0;
 
     qsort(ms, (size_t)n, sizeof *ms, by_value);
-    job_say(j, "%s: engine %s, %d threads, %" PRId64 " runs\n", path, r->plan->engine->name,
-            threads_get(), n);
+    job_say(j, "%s: engine %s, %d threads, %" PRId64 " runs\n", path, r->plan->name, threads_get(),
+            n);
     job_say(j, "  min %.3f ms, median %.3f ms, 90 %% %.3f ms, max %.3f ms; activations %zu bytes\n",
             ms[0], ms[n / 2], ms[n * 9 / 10], ms[n - 1], bytes);
     jsonw_object(w);
     jsonw_kstring(w, "model", path);
-    jsonw_kstring(w, "engine", r->plan->engine->name);
+    jsonw_kstring(w, "engine", r->plan->name);
     jsonw_kint(w, "threads", threads_get());
     jsonw_kint(w, "runs", n);
     jsonw_kdouble(w, "min_ms", ms[0]);
@@ -76,7 +76,7 @@ static enum status run(struct slip_job *j)
 /* clang-format off */
 static const slip_option options[] = {
     { "inputs",  'i', false, SLIP_OPT_PATH,   "DATA",   NULL, NULL, "input data (default: random:1:1)" },
-    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "ref, fast or int (default: by the model)" },
+    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "ref, fast, int, int=tflm or int=litert (default: by the model)" },
     { "runs",    'n', false, SLIP_OPT_INT,    "N",      NULL, "20", "how many runs are timed" },
     { "warmup",  0,   false, SLIP_OPT_INT,    "N",      NULL, "3",  "runs before these" },
     { "shape",   's', true,  SLIP_OPT_STRING, "X=DIMS", NULL, NULL, "size of an input: X=1,3,224,224" },

@@ -117,8 +117,11 @@ static enum status run(struct slip_job *j)
         for (size_t i = 0; passes[i]; i++)
             row(j, passes[i]->name, passes[i]->help);
     } else if (strcmp(what, "engines") == 0) {
-        for (size_t i = 0; engines[i]; i++)
+        for (size_t i = 0; engines[i]; i++) {
             row(j, engines[i]->name, engines[i]->help);
+            for (const struct engine_rules *r = engines[i]->rules; r && r->name; r++)
+                row(j, arena_printf(j->arena, "%s=%s", engines[i]->name, r->name), r->help);
+        }
     } else if (strcmp(what, "schemes") == 0) {
         for (size_t i = 0; schemes[i]; i++)
             row(j, schemes[i]->name, schemes[i]->help);

@@ -58,10 +58,10 @@ static enum status run(struct slip_job *j)
     TRY(runset_prepare(j, g, runset_engine(j, g), NULL, &r));
     TRY(run_samples(j, &r, s));
     job_say(j, "ran %" PRId64 " samples on engine %s; results are in %s/Result_<k>/\n",
-            samples_count(s), r.plan->engine->name, job_string(j, "out"));
+            samples_count(s), r.plan->name, job_string(j, "out"));
     jsonw_object(&j->json);
     jsonw_kint(&j->json, "samples", samples_count(s));
-    jsonw_kstring(&j->json, "engine", r.plan->engine->name);
+    jsonw_kstring(&j->json, "engine", r.plan->name);
     jsonw_kstring(&j->json, "out", job_string(j, "out"));
     jsonw_end(&j->json);
     return OK;
@@ -72,7 +72,7 @@ static const slip_option options[] = {
     { "inputs",  'i', false, SLIP_OPT_PATH,   "DATA",   NULL, NULL, "input data: folder, input_list.txt, data.yaml, test_data_set, random:SEED:N" },
     { "input",   0,   true,  SLIP_OPT_STRING, "X=FILE", NULL, NULL, "one file for input X (a name, or a number from 0)" },
     { "out",     'o', false, SLIP_OPT_PATH,   "DIR",    NULL, NULL, "folder for DIR/Result_<k>/<output>.npy" },
-    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "ref, fast or int ('slipway list engines'; default: by the model)" },
+    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "ref, fast, int, int=tflm or int=litert ('slipway list engines'; default: by the model)" },
     { "raw",     0,   false, SLIP_OPT_FLAG,   NULL,     NULL, NULL, "write .raw instead of .npy" },
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,   NULL, NULL, ".raw files hold the inputs' own type, not float32" },
     { "native-outputs", 0, false, SLIP_OPT_FLAG, NULL,  NULL, NULL, "write quantised outputs as stored, not as real numbers" },

@@ -292,17 +292,17 @@ static enum status report(struct verification *v)
 
     jsonw_object(w);
     jsonw_kstring(w, "reference", j->argument[0]);
-    jsonw_kstring(w, "reference_engine", v->ref.plan->engine->name);
+    jsonw_kstring(w, "reference_engine", v->ref.plan->name);
     jsonw_kint(w, "samples", samples_count(v->samples));
     jsonw_key(w, "candidates");
     jsonw_array(w);
     for (size_t k = 0; k < v->n_cand; k++) {
         const struct candidate *c = &v->cand[k];
-        const char *engine = c->folder ? "results" : c->run.plan->engine->name;
+        const char *engine = c->folder ? "results" : c->run.plan->name;
         bool all = true;
 
         job_say(j, "%s (%s) against %s (%s), %" PRId64 " samples\n", c->path, engine,
-                j->argument[0], v->ref.plan->engine->name, samples_count(v->samples));
+                j->argument[0], v->ref.plan->name, samples_count(v->samples));
         jsonw_object(w);
         jsonw_kstring(w, "candidate", c->path);
         jsonw_kstring(w, "engine", engine);
@@ -371,7 +371,7 @@ static const slip_option options[] = {
     { "labels",  0,   false, SLIP_OPT_PATH,   "F.csv",  NULL, NULL, "labels by file name: file,class" },
     { "metric",  0,   false, SLIP_OPT_ENUM,   NULL,     "top1", NULL, "also compare the largest output's index" },
     { "map",     0,   true,  SLIP_OPT_STRING, "A=B",    NULL, NULL, "tensor A of the reference is B of the candidate" },
-    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "engine for the candidate (default: by the model)" },
+    { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "engine for the candidate: ref, fast, int, int=tflm or int=litert (default: by the model)" },
     { "reference-engine", 0, false, SLIP_OPT_STRING, "E", NULL, "ref", "engine for the reference" },
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,   NULL, NULL, ".raw files hold the inputs' own type, not float32" },
     { "keep-state", 0, false, SLIP_OPT_FLAG,  NULL,     NULL, NULL, "do not reset the models' state between samples" },

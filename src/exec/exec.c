@@ -15,28 +15,58 @@ const struct engine *const engines[] = {
     NULL,
 };
 
-const struct engine *engine_by_name(const char *name)
+/* The engine before the '='; *rules: what stands behind it, NULL when there is none. */
+static const struct engine *engine_and_rules(const char *name, const char **rules)
 {
+    const char *eq = strchr(name, '=');
+    const size_t n = eq ? (size_t)(eq - name) : strlen(name);
+
+    *rules = eq ? eq + 1 : NULL;
     for (size_t i = 0; engines[i]; i++)
-        if (strcmp(engines[i]->name, name) == 0)
+        if (strncmp(engines[i]->name, name, n) == 0 && !engines[i]->name[n])
             return engines[i];
     return NULL;
+}
+
+static bool has_rules(const struct engine *e, const char *rules)
+{
+    for (const struct engine_rules *r = e->rules; r && r->name; r++)
+        if (strcmp(r->name, rules) == 0)
+            return true;
+    return false;
+}
+
+const struct engine *engine_by_name(const char *name)
+{
+    const char *rules;
+    const struct engine *e = engine_and_rules(name, &rules);
+
+    return e && (!rules || has_rules(e, rules)) ? e : NULL;
 }
 
 enum status exec_prepare(const char *engine, struct graph *g, const struct exec_options *o,
                          struct arena *arena, struct plan **out)
 {
-    static const struct exec_options none = { 0 };
-    const struct engine *e = engine_by_name(engine);
+    struct exec_options all = { 0 };
+    const char *rules;
+    const struct engine *e = engine_and_rules(engine, &rules);
 
-    if (!e) {
+    if (o)
+        all = *o;
+    if (!e)
         diag_error(g->diags, DIAG_usage, WHERE_NONE, "no engine is called \"%s\"", engine);
+    else if (rules && !has_rules(e, rules))
+        diag_error(g->diags, DIAG_usage, WHERE_NONE, "engine %s has no rules \"%s\"", e->name,
+                   rules);
+    if (!e || (rules && !has_rules(e, rules))) {
         diag_hint(g->diags, "'slipway list engines' names them");
         return ERR_USAGE;
     }
-    TRY(e->prepare(g, o ? o : &none, arena, out));
+    all.rules = rules ? rules : all.rules;
+    TRY(e->prepare(g, &all, arena, out));
     (*out)->engine = e;
     (*out)->graph = g;
+    (*out)->name = (*out)->rules ? arena_printf(arena, "%s=%s", e->name, (*out)->rules) : e->name;
     return OK;
 }
 

@@ -12,7 +12,7 @@
 #include "ir/op.h"
 
 struct exec_options {
-    const char *rules; /* int: "tflm" or "litert"; NULL: the default of the source format */
+    const char *rules; /* one of the engine's rules; NULL: the default of the source format */
     bool relaxed;      /* fast: other summation orders allowed */
     /* Called on the calling thread for each value computed in the main region, in order, while its
      * data is alive. NULL: not wanted. `want` (may be NULL: all) selects values by id. The tensor is
@@ -24,8 +24,13 @@ struct exec_options {
 };
 
 struct plan;
+/* A named way to round: "int=tflm". */
+struct engine_rules {
+    const char *name, *help;
+};
 struct engine {
     const char *name, *help;
+    const struct engine_rules *rules; /* ends with a NULL name; NULL: one way only */
     /* The graph must stay unchanged and alive while the plan lives; arena owns the plan. */
     enum status (*prepare)(struct graph *g, const struct exec_options *o, struct arena *arena,
                            struct plan **out);
@@ -35,6 +40,8 @@ struct engine {
 /* Every plan starts with this. */
 struct plan {
     const struct engine *engine;
+    const char *name;  /* the engine's, with its rules: "int=tflm" */
+    const char *rules; /* as computed by; NULL: one way only */
     struct graph *graph;
     /* in: one tensor per model input (io order, state excluded), dtype as the value's storage type or
      * its logical float type (the engine quantises). out: filled; data lives until the next run,
@@ -45,6 +52,7 @@ struct plan {
 };
 
 extern const struct engine *const engines[]; /* NULL-terminated */
+/* name: an engine, or "engine=rules"; NULL: no such. */
 const struct engine *engine_by_name(const char *name);
 enum status exec_prepare(const char *engine, struct graph *g, const struct exec_options *o,
                          struct arena *arena, struct plan **out);

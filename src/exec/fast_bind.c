@@ -1,28 +1,22 @@
 /* fast_bind.c - a graph bound to fixed input shapes: memory, kernels, packed weights. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "exec/fast_bound.h"
+#include "exec/isa.h"
 #include "exec/memplan.h"
 
 /* -- instruction sets --------------------------------------------------------------------------- */
 
 const struct f32_kernels *fast_isa(void)
 {
-    const char *asked = getenv("SLIPWAY_ISA");
-
 #if defined(__x86_64__)
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    static const struct f32_kernels *const by_level[] = { &f32_kernels_base, &f32_kernels_v3,
+                                                          &f32_kernels_v4 };
 
-    if (v4 && (!asked || strcmp(asked, "v4") == 0))
-        return &f32_kernels_v4;
-    if (v3 && (!asked || strcmp(asked, "base") != 0))
-        return &f32_kernels_v3;
-#endif
-    (void)asked;
+    return by_level[exec_isa()];
+#else
     return &f32_kernels_base;
+#endif
 }
 
 bool fast_is(const struct node *n, const char *op)

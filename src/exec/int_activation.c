@@ -1,79 +1,193 @@
-/* int_activation.c - leaky ReLU, PReLU and hard swish, 8 bit.
+/* int_activation.c - functions of one stored value by multipliers: ReLU and its kin, |x|, hard swish.
  *
- * TFLite's reference kernels compute these multipliers in float32, from float32 scales.
+ * Where TFLite computes a multiplier in float32 from float32 scales, so is it here.
  */
+#include <string.h>
+
 #include "base/thread.h"
-#include "exec/int.h"
+#include "exec/int_lut.h"
 #include "op/attrs.h"
 
-static float scale_of(const struct encoding *e)
+/* One stored number to another. */
+struct each {
+    int32_t (*f)(int32_t q, const struct each *self);
+    const struct tensor *x;
+    struct tensor *y;
+    int32_t zx, zy, lo, hi;
+    struct multiplier a, b; /* the function's */
+    bool flag;
+};
+
+static void each_range(void *ctx, int64_t begin, int64_t end, int worker)
 {
-    return (float)e->scale[0];
+    const struct each *e = ctx;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        int_put(e->y, i, e->f(int_at(e->x, i), e));
 }
 
-/* The answers for the 256 stored values of one operand, in the order of the stored byte. */
-static void by_table(struct int_node *k, const uint8_t *table)
+/* 8 bit: the 256 answers first. */
+static void apply(struct int_node *k, struct each *e)
 {
-    const uint8_t *x = k->x[0]->data;
-    uint8_t *y = k->y[0].data;
+    uint8_t table[256];
 
-    for (int64_t i = 0; i < tensor_elements(&k->y[0]); i++)
-        y[i] = table[x[i]];
+    e->x = k->x[0];
+    e->y = &k->y[0];
+    e->zx = int_zero(k->xe[0]);
+    e->zy = int_zero(k->ye);
+    if (!int_is8(k->ye)) {
+        parallel_for(tensor_elements(e->y), 16384, each_range, e);
+        return;
+    }
+    for (int i = 0; i < 256; i++)
+        table[i] = (uint8_t)e->f(k->xe[0]->storage == DT_u8 ? i : (int8_t)i, e);
+    lut8_apply(k, table);
 }
 
-static int32_t stored_value(const struct encoding *e, int byte)
+static bool unary(struct int_node *k, struct each *e)
 {
-    return e->storage == DT_u8 ? byte : (int8_t)byte;
+    if (!int_alike(k->xe[0], k->ye) || !int_result(k))
+        return false;
+    int_act_bounds(k->ye, ACT_NONE, &e->lo, &e->hi);
+    return true;
 }
 
 /* -- x >= 0 ? x : alpha x ------------------------------------------------------------------------- */
 
+static int32_t leaky(int32_t q, const struct each *e)
+{
+    const int32_t x = q - e->zx;
+    int64_t y = int_mbqm(x, x >= 0 ? e->a : e->b);
+
+    if (x < 0 && e->flag) /* a negative slope: its multiplier is kept positive */
+        y = -y;
+    return int_clamp(y + e->zy, e->lo, e->hi);
+}
+
 bool int_leaky_relu(struct int_node *k)
 {
     const struct alpha_attrs *a = k->n->attrs;
-    struct multiplier plain, leaky;
-    uint8_t table[256];
-    int32_t lo, hi;
+    const float alpha = (float)a->alpha;
+    struct each e = { .f = leaky, .flag = alpha < 0 };
 
-    if (!int_is8(k->xe[0]) || !int_is8(k->ye) || !int_result(k))
+    if (!unary(k, &e))
         return false;
-    plain = int_multiplier((double)(scale_of(k->xe[0]) / scale_of(k->ye)));
-    leaky = int_multiplier((double)(scale_of(k->xe[0]) * (float)a->alpha / scale_of(k->ye)));
-    int_act_bounds(k->ye, ACT_NONE, &lo, &hi);
-    for (int i = 0; i < 256; i++) {
-        const int32_t x = stored_value(k->xe[0], i) - (int32_t)encoding_zero(k->xe[0], 0);
-
-        table[i] = (uint8_t)int_clamp(
-            (int64_t)int_mbqm(x, x >= 0 ? plain : leaky) + encoding_zero(k->ye, 0), lo, hi);
-    }
-    by_table(k, table);
+    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    e.b = int_multiplier((double)fabsf(int_scale(k->xe[0]) * alpha / int_scale(k->ye)));
+    apply(k, &e);
     return true;
 }
 
-/* x >= 0 ? x : alpha_c x, alpha stored and broadcast. */
+/* -- bounds ------------------------------------------------------------------------------------------ */
+
+static int32_t bounded(int32_t q, const struct each *e)
+{
+    return int_clamp((int64_t)int_mbqm(q - e->zx, e->a) + e->zy, e->lo, e->hi);
+}
+
+/* tflite-micro's RELU6 knows one scale only. */
+static int32_t clamped(int32_t q, const struct each *e)
+{
+    return q < e->lo ? e->lo : q > e->hi ? e->hi : q;
+}
+
+static int32_t quantised(const struct encoding *e, float real)
+{
+    const float q = roundf(real / int_scale(e));
+
+    return int_zero(e) + (q > 1e6f ? 1000000 : q < -1e6f ? -1000000 : (int32_t)q);
+}
+
+bool int_relu(struct int_node *k)
+{
+    const char *name = op_get(k->n->op)->name;
+    const bool to_6 = strcmp(name, "relu6") == 0, to_1 = strcmp(name, "relu_0_1") == 0;
+    const bool both = strcmp(name, "relu_n1_1") == 0;
+    struct each e = { .f = bounded };
+
+    if (!unary(k, &e))
+        return false;
+    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    e.lo = int_clamp(quantised(k->ye, both ? -1.0f : 0.0f), e.lo, e.hi);
+    if (to_6 || to_1 || both)
+        e.hi = int_clamp(quantised(k->ye, to_6 ? 6.0f : 1.0f), e.lo, e.hi);
+    if (to_6 && k->rules == RULES_TFLM && encoding_same(k->xe[0], k->ye))
+        e.f = clamped;
+    apply(k, &e);
+    return true;
+}
+
+/* -- |x| ---------------------------------------------------------------------------------------------- */
+
+static int32_t absolute(int32_t q, const struct each *e)
+{
+    const int32_t x = q < e->zx ? e->zx - q : q - e->zx;
+
+    return int_clamp((int64_t)(e->flag ? x : int_mbqm(x, e->a)) + e->zy, e->lo, e->hi);
+}
+
+bool int_abs(struct int_node *k)
+{
+    struct each e = { .f = absolute };
+
+    if (!unary(k, &e))
+        return false;
+    e.flag = int_scale(k->xe[0]) == int_scale(k->ye);
+    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    apply(k, &e);
+    return true;
+}
+
+/* -- x >= 0 ? x : alpha_c x, alpha stored and broadcast ------------------------------------------------- */
+
+struct prelu {
+    const struct tensor *x, *alpha;
+    struct tensor *y;
+    int64_t xs[MAX_RANK], as[MAX_RANK];
+    int32_t zx, za, zy, lo, hi;
+    struct multiplier plain, leaky;
+};
+
+static void prelu_range(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct prelu *p = ctx;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int32_t v = int_at(p->x, int_index(p->y, i, p->xs)) - p->zx;
+        int64_t q;
+
+        if (v >= 0)
+            q = int_mbqm(v, p->plain);
+        else
+            q = int_mbqm(v * (int_at(p->alpha, int_index(p->y, i, p->as)) - p->za), p->leaky);
+        int_put(p->y, i, int_clamp(q + p->zy, p->lo, p->hi));
+    }
+}
+
+/* tflite-micro multiplies the scales in double, LiteRT in float32. */
 bool int_prelu(struct int_node *k)
 {
-    const struct tensor *x = k->x[0], *alpha = k->x[1];
-    struct multiplier plain, leaky;
-    int64_t xs[MAX_RANK], as[MAX_RANK];
-    int32_t lo, hi, zx, za;
+    const float sx = k->xe[0] ? int_scale(k->xe[0]) : 0, sa = k->xe[1] ? int_scale(k->xe[1]) : 0;
+    struct prelu p = { .x = k->x[0], .alpha = k->x[1] };
+    float sy;
 
-    if (!int_is8(k->xe[0]) || !int_is8(k->xe[1]) || !int_is8(k->ye) || !int_result(k))
+    if (!int_alike(k->xe[0], k->xe[1]) || !int_alike(k->xe[0], k->ye) || !int_result(k))
         return false;
-    plain = int_multiplier((double)(scale_of(k->xe[0]) / scale_of(k->ye)));
-    leaky = int_multiplier((double)(scale_of(k->xe[0]) * scale_of(k->xe[1]) / scale_of(k->ye)));
-    zx = (int32_t)encoding_zero(k->xe[0], 0);
-    za = (int32_t)encoding_zero(k->xe[1], 0);
-    int_act_bounds(k->ye, ACT_NONE, &lo, &hi);
-    int_steps(x, &k->y[0], xs);
-    int_steps(alpha, &k->y[0], as);
-    for (int64_t i = 0; i < tensor_elements(&k->y[0]); i++) {
-        const int32_t v = int_at(x, int_index(&k->y[0], i, xs)) - zx;
-        const int32_t by = int_at(alpha, int_index(&k->y[0], i, as)) - za;
-        const int64_t q = v >= 0 ? int_mbqm(v, plain) : int_mbqm(v * by, leaky);
-
-        int_put(&k->y[0], i, int_clamp(q + encoding_zero(k->ye, 0), lo, hi));
-    }
+    sy = int_scale(k->ye);
+    p.y = &k->y[0];
+    p.plain =
+        int_multiplier(k->rules == RULES_LITERT ? (double)(sx / sy) : (double)sx / (double)sy);
+    p.leaky = int_multiplier(k->rules == RULES_LITERT ? (double)(sx * sa / sy)
+                                                      : (double)sx * (double)sa / (double)sy);
+    p.zx = int_zero(k->xe[0]);
+    p.za = int_zero(k->xe[1]);
+    p.zy = int_zero(k->ye);
+    int_act_bounds(k->ye, ACT_NONE, &p.lo, &p.hi);
+    int_steps(p.x, p.y, p.xs);
+    int_steps(p.alpha, p.y, p.as);
+    parallel_for(tensor_elements(p.y), 8192, prelu_range, &p);
     return true;
 }
 
@@ -98,43 +212,37 @@ static int32_t multiplier16(struct multiplier m)
     return saturate16(((int64_t)m.q + (1 << 15)) >> 16);
 }
 
-/* x on a scale 2^7 finer; gate: 3 real units are 2^15. */
-static int32_t hard_swish(int32_t x, struct multiplier out, struct multiplier gate, int32_t zero)
+/* x on a scale 2^7 finer; b: the gate, in which 3 real units are 2^15. */
+static int32_t hard_swish(int32_t q, const struct each *e)
 {
-    const int32_t fine = x * (1 << 7), scaled = high16(fine, multiplier16(out), true);
+    const int32_t fine = (q - e->zx) * (1 << 7), scaled = high16(fine, multiplier16(e->a), true);
+    const int shift = e->b.shift;
     int32_t g = fine;
 
-    if (gate.shift > 0)
-        g = saturate16((int64_t)g * ((int64_t)1 << (gate.shift - 1)));
-    g = high16(g, multiplier16(gate), true);
-    if (gate.shift > 0)
+    if (shift > 0)
+        g = saturate16((int64_t)g * ((int64_t)1 << (shift - 1)));
+    g = high16(g, multiplier16(e->b), true);
+    if (shift > 0)
         g = saturate16((int64_t)g * 2);
-    if (gate.shift < 0)
-        g = int_rdpot(g, -gate.shift);
+    if (shift < 0)
+        g = int_rdpot(g, -shift);
     g = (g + (1 << 15)) >> 1; /* from [-1, 1] to [0, 1] */
-    return int_rdpot(high16(g, scaled, false), out.shift < 0 ? -out.shift : 0) + zero;
+    g = int_rdpot(high16(g, scaled, false), e->a.shift < 0 ? -e->a.shift : 0);
+    return int_clamp((int64_t)g + e->zy, e->lo, e->hi);
 }
 
 bool int_hard_swish(struct int_node *k)
 {
-    struct multiplier out, gate;
-    uint8_t table[256];
-    int32_t lo, hi;
+    struct each e = { .f = hard_swish };
     float fine;
 
     if (!int_is8(k->xe[0]) || !int_is8(k->ye))
         return false;
-    fine = scale_of(k->xe[0]) / 128.0f;
-    out = int_multiplier((double)(fine / scale_of(k->ye)));
-    gate = int_multiplier((double)(fine / (3.0f / 32768.0f)));
-    if (out.shift > 0 || !int_result(k)) /* the 16-bit kernel has no shift to the left */
+    fine = int_scale(k->xe[0]) * (1.0f / 128.0f);
+    e.a = int_multiplier((double)(fine / int_scale(k->ye)));
+    e.b = int_multiplier((double)(fine / (3.0f / 32768.0f)));
+    if (e.a.shift > 0 || !unary(k, &e)) /* the 16-bit kernel has no shift to the left */
         return false;
-    int_act_bounds(k->ye, ACT_NONE, &lo, &hi);
-    for (int i = 0; i < 256; i++)
-        table[i] = (uint8_t)int_clamp(
-            hard_swish(stored_value(k->xe[0], i) - (int32_t)encoding_zero(k->xe[0], 0), out, gate,
-                       (int32_t)encoding_zero(k->ye, 0)),
-            lo, hi);
-    by_table(k, table);
+    apply(k, &e);
     return true;
 }

@@ -1,10 +1,12 @@
-/* int_pool.c - average and max pooling, 8 bit; input and output share one encoding.
+/* int_pool.c - average and max pooling; input and output share one encoding.
  *
  * Average: the integer mean over the elements inside the image, rounded half away from zero.
  */
 #include "base/thread.h"
 #include "exec/int.h"
 #include "exec/window.h"
+
+enum { CHUNK = 256 }; /* channels at a time */
 
 struct pooling {
     const struct tensor *x;
@@ -15,27 +17,60 @@ struct pooling {
     int32_t lo, hi;
 };
 
-static int32_t window(const struct pooling *p, int64_t from, int64_t oy, int64_t ox)
+static void channels(const struct tensor *t, int64_t at, int64_t step, int64_t n, int32_t *out)
 {
-    int32_t best = p->lo, sum = 0, count = 0;
-    bool any = false;
+    if (step == 1)
+        int_load(t, at, n, out);
+    else
+        for (int64_t i = 0; i < n; i++)
+            out[i] = int_at(t, at + i * step);
+}
+
+/* Sums or maxima over one window; returns how many elements lie inside the image. */
+static int64_t window(const struct pooling *p, int64_t from, int64_t oy, int64_t ox, int64_t n,
+                      int64_t *acc)
+{
+    int64_t count = 0;
+    int32_t v[CHUNK];
 
     for (int64_t ky = 0; ky < p->kh; ky++)
         for (int64_t kx = 0; kx < p->kw; kx++) {
             const int64_t iy = oy * p->sh - p->pt + ky, ix = ox * p->sw - p->pl + kx;
-            int32_t v;
 
             if (iy < 0 || iy >= p->h || ix < 0 || ix >= p->w)
                 continue;
-            v = int_at(p->x, from + iy * p->xh + ix * p->xw);
-            best = !any || v > best ? v : best;
-            sum += v;
+            channels(p->x, from + iy * p->xh + ix * p->xw, p->xc, n, v);
+            if (p->max)
+                for (int64_t i = 0; i < n; i++)
+                    acc[i] = v[i] > acc[i] ? v[i] : acc[i];
+            else
+                for (int64_t i = 0; i < n; i++)
+                    acc[i] += v[i];
             count++;
-            any = true;
         }
-    if (p->max || count == 0)
-        return int_clamp(best, p->lo, p->hi);
-    return int_clamp(sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count, p->lo, p->hi);
+    return count;
+}
+
+static void pixel(const struct pooling *p, int64_t image, int64_t oy, int64_t ox)
+{
+    int64_t acc[CHUNK];
+
+    for (int64_t c = 0; c < p->c; c += CHUNK) {
+        const int64_t n = p->c - c < CHUNK ? p->c - c : CHUNK;
+        const int64_t to = image * p->yn + c * p->yc + oy * p->yh + ox * p->yw;
+        int64_t count;
+
+        for (int64_t i = 0; i < n; i++)
+            acc[i] = p->max ? p->lo : 0;
+        count = window(p, image * p->xn + c * p->xc, oy, ox, n, acc);
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t half = acc[i] > 0 ? count / 2 : -(count / 2);
+
+            int_put(
+                p->y, to + i * p->yc,
+                int_clamp(p->max || count == 0 ? acc[i] : (acc[i] + half) / count, p->lo, p->hi));
+        }
+    }
 }
 
 static void rows(void *ctx, int64_t begin, int64_t end, int worker)
@@ -43,14 +78,9 @@ static void rows(void *ctx, int64_t begin, int64_t end, int worker)
     const struct pooling *p = ctx;
 
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t n = i / p->oh, oy = i % p->oh;
-
-        for (int64_t c = 0; c < p->c; c++)
-            for (int64_t ox = 0; ox < p->ow; ox++)
-                int_put(p->y, n * p->yn + c * p->yc + oy * p->yh + ox * p->yw,
-                        window(p, n * p->xn + c * p->xc, oy, ox));
-    }
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t ox = 0; ox < p->ow; ox++)
+            pixel(p, i / p->oh, i % p->oh, ox);
 }
 
 bool int_pool(struct int_node *k)
@@ -61,7 +91,7 @@ bool int_pool(struct int_node *k)
     const int s = last ? 1 : 2;
     struct pooling p = { .x = x };
 
-    if (!int_is8(k->xe[0]) || !int_is8(k->ye) || !encoding_same(k->xe[0], k->ye) || x->rank != 4 ||
+    if (!int_alike(k->xe[0], k->ye) || !encoding_same(k->xe[0], k->ye) || x->rank != 4 ||
         a->ceil_mode || a->count_include_pad || window_at(&a->dilations, 0, 1) != 1 ||
         window_at(&a->dilations, 1, 1) != 1 || !int_result(k))
         return false;

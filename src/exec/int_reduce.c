@@ -1,8 +1,10 @@
-/* int_reduce.c - mean and sum over axes, 8 bit. */
+/* int_reduce.c - mean and sum over axes. */
 #include <string.h>
 
 #include "exec/int.h"
 #include "op/attrs.h"
+
+enum { CHUNK = 512 };
 
 /* The mean's multiplier is the sum's, divided by the count in integers (TFLite's reduce.h): the
  * mantissa is moved up as far as the count allows, then divided, which leaves it not normalised. */
@@ -38,6 +40,34 @@ static bool reduced_axes(const struct int_node *k, bool *reduced)
     return true;
 }
 
+/* Sums of x less its zero point. Trailing axes that are all kept or all reduced are one run. */
+static void sums(const struct tensor *x, const bool *reduced, const int64_t *keep, int32_t zero,
+                 int64_t *sum)
+{
+    const int64_t all = tensor_elements(x);
+    int64_t run = 1;
+    int d = x->rank - 1;
+    int32_t v[CHUNK];
+
+    for (; d >= 0 && reduced[d] == reduced[x->rank - 1]; d--)
+        run *= x->dim[d];
+    for (int64_t i = 0; i < all; i += run) {
+        int64_t *to = sum + int_index(x, i, keep);
+
+        for (int64_t from = 0; from < run; from += CHUNK) {
+            const int64_t n = run - from < CHUNK ? run - from : CHUNK;
+
+            int_load(x, i + from, n, v);
+            if (reduced[x->rank - 1])
+                for (int64_t j = 0; j < n; j++)
+                    to[0] += v[j] - zero;
+            else
+                for (int64_t j = 0; j < n; j++)
+                    to[from + j] += v[j] - zero;
+        }
+    }
+}
+
 bool int_reduce(struct int_node *k)
 {
     const bool mean = strcmp(op_get(k->n->op)->name, "reduce_mean") == 0;
@@ -47,7 +77,7 @@ bool int_reduce(struct int_node *k)
     struct multiplier m;
     int32_t lo, hi;
 
-    if (!int_is8(k->xe[0]) || !int_is8(k->ye) || !reduced_axes(k, reduced) ||
+    if (!int_alike(k->xe[0], k->ye) || !reduced_axes(k, reduced) || x->rank == 0 ||
         tensor_elements(x) == 0 || !int_result(k))
         return false;
     for (int d = x->rank - 1; d >= 0; d--) {
@@ -56,14 +86,15 @@ bool int_reduce(struct int_node *k)
     }
     sum = pool_alloc(k->w->pool, mem_mul((size_t)run + 1, sizeof *sum));
     memset(sum, 0, (size_t)run * sizeof *sum);
-    for (int64_t i = 0; i < tensor_elements(x); i++)
-        sum[int_index(x, i, keep)] += int_at(x, i) - encoding_zero(k->xe[0], 0);
-    m = int_multiplier(k->xe[0]->scale[0] / k->ye->scale[0]);
+    sums(x, reduced, keep, int_zero(k->xe[0]), sum);
+    m = int_multiplier((double)int_scale(k->xe[0]) / (double)int_scale(k->ye));
     m = mean ? divided(m, count) : m;
     int_act_bounds(k->ye, ACT_NONE, &lo, &hi);
     for (int64_t i = 0; i < run; i++)
         int_put(&k->y[0], i,
-                int_clamp((int64_t)int_mbqm((int32_t)sum[i], m) + encoding_zero(k->ye, 0), lo, hi));
+                int_clamp((int64_t)int_mbqm(int_clamp(sum[i], INT32_MIN, INT32_MAX), m) +
+                              int_zero(k->ye),
+                          lo, hi));
     pool_free(k->w->pool, sum);
     return true;
 }
