@@ -10,8 +10,16 @@
 
 /* An option that is a number. */
 int64_t legal_int(const struct pass_ctx *c, const char *key, int64_t fallback);
-/* Is `word` in the list a+b+c of the option; the option was not given: fallback. */
-bool legal_asks(const struct pass_ctx *c, const char *key, const char *word, bool fallback);
+
+/* Of these rules, those for the operators that option ops=a+b names; not given: those in `usual`. A
+ * name in the list that no table has is an error. */
+struct legal_rules {
+    const struct lo_rule *own, *shared; /* shared: NULL, or another table; own goes first */
+    const char *usual;
+};
+enum status legal_run_ops(struct graph *g, struct pass_ctx *c, const struct legal_rules *r);
+/* v is a constant scalar, or all its elements are equal. */
+bool legal_constant(const struct lo *l, value_id v, double *x);
 
 /* A node of constants, just made: the constant it computes. */
 value_id legal_fold(struct lo *l, value_id v);

@@ -53,5 +53,8 @@ struct lo_rule {
     bool encoded_too; /* nodes with encodings as well: no new number is made */
 };
 enum status lo_run(struct graph *g, struct pass_ctx *c, const struct lo_rule *rules);
+/* What lower-tflite-elem and lower-tflite-norm do: devices that lack an operator lack it in any
+ * format. */
+extern const struct lo_rule lower_elem_rules[], lower_norm_rules[];
 
 #endif

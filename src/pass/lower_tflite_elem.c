@@ -251,7 +251,7 @@ static enum status prelu(struct lo *l)
     return graph_infer_node(l->g, l->at);
 }
 
-static const struct lo_rule rules[] = {
+const struct lo_rule lower_elem_rules[] = {
     { OP_clip, clip, true },
     { OP_hard_sigmoid, hard_sigmoid, false },
     { OP_softplus, softplus, false },
@@ -281,7 +281,7 @@ static const struct lo_rule rules[] = {
 
 static enum status run(struct graph *g, struct pass_ctx *c)
 {
-    return lo_run(g, c, rules);
+    return lo_run(g, c, lower_elem_rules);
 }
 
 const struct pass pass_lower_tflite_elem = {

@@ -205,7 +205,7 @@ static enum status lp_norm(struct lo *l)
     return lo_done(l, lo_2(l, OP_div, x, s));
 }
 
-static const struct lo_rule rules[] = {
+const struct lo_rule lower_norm_rules[] = {
     { OP_layer_normalization, layer_norm, false },
     { OP_rms_normalization, rms_norm, false },
     { OP_instance_normalization, instance_norm, false },
@@ -223,7 +223,7 @@ static const struct lo_rule rules[] = {
 
 static enum status run(struct graph *g, struct pass_ctx *c)
 {
-    return lo_run(g, c, rules);
+    return lo_run(g, c, lower_norm_rules);
 }
 
 const struct pass pass_lower_tflite_norm = {

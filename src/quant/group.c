@@ -5,6 +5,7 @@
  * fixed by a kernel; other operands are requantised on the way in (annotate.c), so that one branch
  * with a wide range does not cost the others their precision.
  */
+#include <float.h>
 #include <string.h>
 
 #include "ir/op.h"
@@ -53,6 +54,21 @@ static void group_clamp(struct quant *q, const struct node *n)
     q->unseen[x.i] = true;
 }
 
+/* A pad in front of max pools only, with the least float there is: every window holds a real element,
+ * so the least number of the operand's range does as well, and the pad does not count as a range. */
+static bool pads_with_least(const struct quant *q, const struct node *n)
+{
+    double x;
+
+    if (n->op != OP_pad || !has_value(node_in(n, 2)) || !graph_const_scalar(q->g, n->in[2].v, &x) ||
+        x > -FLT_MAX)
+        return false;
+    for (const struct use *u = graph_value(q->g, n->out[0])->uses; u; u = u->next)
+        if (graph_node(q->g, u->user)->op != OP_max_pool || !quant_is_int(q, u->user))
+            return false;
+    return true;
+}
+
 static void group_node(struct quant *q, node_id id)
 {
     struct graph *g = q->g;
@@ -64,6 +80,8 @@ static void group_node(struct quant *q, node_id id)
         q->fixed[quant_root(q, n->out[0].i)] = q->rule[id.i];
     if (kind == RULE_CLAMP)
         group_clamp(q, n);
+    if (kind == RULE_SAME && pads_with_least(q, n))
+        q->unseen[n->out[0].i] = true;
     if (kind == RULE_SAME)
         for (int j = 0; j < n->n_out; j++)
             if (quant_is_real(g, n->out[j]) && !graph_is_const(g, n->in[0].v))

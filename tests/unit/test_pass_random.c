@@ -505,6 +505,8 @@ static void test_pipelines(void **unused)
         "io-layout{to=nhwc},tflite",
         "fast",
         "canon,layout{to=nhwc},layout{to=nchw},canon,layout{to=nhwc},io-layout{to=nhwc},canon",
+        "canon,legal-rank{max=3},legal-gather,canon",
+        "tflite,legal-rank{max=3},legal-gather,lower-tflite",
     };
     (void)unused;
     for (uint64_t seed = 1; seed <= GRAPHS; seed++)

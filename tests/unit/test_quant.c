@@ -138,6 +138,23 @@ TEST(softmax_scale_is_fixed)
 }
 
 /* ONNX: the relu's cut is in the stored range of the sum, so the node goes. */
+/* A max pool's padding is the least number of its operand's range, which it does not widen. */
+TEST(max_pool_padding)
+{
+    struct graph *g = quantised(f,
+                                "graph (%x : f32[1,6,6,2]) {\n  %y = abs(%x)\n  %d = sub(%x, %y)\n"
+                                "  %pads = const i64[8] {0, 1, 1, 0, 0, 0, 0, 0}\n"
+                                "  %low = const f32[] {-0x1.fffffep+127}\n"
+                                "  %p = pad(%d, %pads, %low)\n"
+                                "  %z = max_pool(%p) {layout=last, kernel_shape=[3,3]}\n"
+                                "  yield %z\n}\n",
+                                "tflite");
+    const struct encoding *e = enc(g, "p");
+
+    assert_true(e->scale[0] < 0.1);
+    assert_true(encoding_same(e, enc(g, "z")));
+}
+
 TEST(clamp_goes)
 {
     struct graph *g = quantised(f,
@@ -249,6 +266,7 @@ int main(void)
         cmocka_unit_test(concat_leaves_shared_branch),
         cmocka_unit_test(shared_weight),
         cmocka_unit_test(softmax_scale_is_fixed),
+        cmocka_unit_test(max_pool_padding),
         cmocka_unit_test(clamp_goes),
         cmocka_unit_test(clamp_stays),
         cmocka_unit_test(integer_and_float_reader),
