@@ -24,6 +24,16 @@ bool legal_constant(const struct lo *l, value_id v, double *x);
 /* A node of constants, just made: the constant it computes. */
 value_id legal_fold(struct lo *l, value_id v);
 
+/* A list of indices of an axis of size `from`, and what takes it from v: slices and concatenations, at
+ * most about `most` of them (legal_gather.c). */
+struct legal_list {
+    int64_t n;
+    int64_t *at;
+    int64_t from;
+};
+bool legal_can_take(const struct legal_list *k, int64_t most);
+value_id legal_take(struct lo *l, value_id v, int axis, const struct legal_list *k, int64_t most);
+
 /* Chains of reshapes and transpositions, with at most `max` dims a transposition (legal_moves.c). */
 enum status legal_moves(struct graph *g, struct pass_ctx *c, int max);
 

@@ -17,19 +17,13 @@
 
 #define INDEX_MAX (1 << 20)
 
-struct list {
-    int64_t n;
-    int64_t *at;
-    int64_t from; /* the size of the axis they count in */
-};
-
 static int64_t limit_of(const struct lo *l, const char *key, int64_t fallback)
 {
     return legal_int(l->c, key, fallback);
 }
 
 /* The elements of a constant as indices of an axis of this size. */
-static bool list_of(const struct lo *l, value_id v, int64_t size, struct list *out)
+static bool list_of(const struct lo *l, value_id v, int64_t size, struct legal_list *out)
 {
     struct tensor t;
     if (!has_value(v) || !graph_const_tensor(l->g, v, &t) || !dtype_is_int(t.dtype))
@@ -49,7 +43,7 @@ static bool list_of(const struct lo *l, value_id v, int64_t size, struct list *o
 }
 
 /* The elements from i on that make a progression; at least 1. */
-static int64_t run_of(const struct list *k, int64_t i, int64_t *step)
+static int64_t run_of(const struct legal_list *k, int64_t i, int64_t *step)
 {
     int64_t n = 1;
     *step = i + 1 < k->n ? k->at[i + 1] - k->at[i] : 1;
@@ -77,7 +71,7 @@ static value_id cut(struct lo *l, value_id v, int axis, int64_t from, int64_t n,
     return lo_op(l, OP_slice, in, step == 1 ? 4 : 5, NULL);
 }
 
-static bool is_permutation(const struct lo *l, const struct list *k)
+static bool is_permutation(const struct lo *l, const struct legal_list *k)
 {
     if (k->n != k->from)
         return false;
@@ -109,7 +103,7 @@ static int channels_made(const struct graph *g, node_id id)
     return a->group != 1 ? -1 : a->layout == LAYOUT_LAST ? rank - 1 : 1;
 }
 
-static value_id gathered(struct lo *l, value_id v, int axis, const struct list *k)
+static value_id gathered(struct lo *l, value_id v, int axis, const struct legal_list *k)
 {
     if (l->st != OK)
         return ABSENT;
@@ -120,7 +114,8 @@ static value_id gathered(struct lo *l, value_id v, int axis, const struct list *
 }
 
 /* The node that makes v, and nobody else reads it, makes its channels in this order instead. */
-static bool into_producer(struct lo *l, value_id v, int axis, const struct list *k, value_id *out)
+static bool into_producer(struct lo *l, value_id v, int axis, const struct legal_list *k,
+                          value_id *out)
 {
     const node_id id = graph_def(l->g, v);
     if (channels_made(l->g, id) != axis || graph_count_uses(l->g, v) != 1 || k->n > k->from)
@@ -155,7 +150,7 @@ static bool all_read_channels(const struct graph *g, value_id y, int axis)
 
 /* Everybody who reads y is a product: its weights for channel k->at[i] are those for i. A
  * transposition may stand between. */
-static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const struct list *k)
+static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const struct legal_list *k)
 {
     const node_id turn = rw_user_is(l->g, y, OP_transpose);
     value_id z = y;
@@ -171,7 +166,7 @@ static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const s
     }
     if (!all_read_channels(l->g, z, axis))
         return false;
-    struct list back = { k->n, ARENA_ARRAY(l->c->scratch, int64_t, k->n), k->n };
+    struct legal_list back = { k->n, ARENA_ARRAY(l->c->scratch, int64_t, k->n), k->n };
     for (int64_t i = 0; i < k->n; i++)
         back.at[k->at[i]] = i;
     for (const struct use *u = graph_value(l->g, z)->uses; u && l->st == OK; u = u->next) {
@@ -192,7 +187,7 @@ static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const s
 /* -- one axis ------------------------------------------------------------------------------------------- */
 
 /* Each of n/copies indices `copies` times, in order. */
-static int64_t copies_of(const struct list *k)
+static int64_t copies_of(const struct legal_list *k)
 {
     int64_t copies = 1;
     while (copies < k->n && k->at[copies] == k->at[0])
@@ -217,39 +212,45 @@ static value_id copied(struct lo *l, value_id v, int axis, int64_t copies)
     return lo_concat(l, part, (int)copies, 1);
 }
 
-static value_id pieces(struct lo *l, value_id v, int axis, const struct list *k)
+/* How long a piece from i on is. Backwards only where there would be too many pieces otherwise: few
+ * devices slice backwards. */
+static int64_t piece_of(const struct legal_list *k, int64_t i, bool back, int64_t *step)
+{
+    const int64_t run = run_of(k, i, step);
+    /* two that end a run may begin a better one */
+    return (run == 2 && *step != 1) || (*step < 0 && !back) ? 1 : run;
+}
+
+static int64_t count_pieces(const struct legal_list *k, bool back)
+{
+    int64_t n = 0;
+    for (int64_t i = 0, step; i < k->n; n++)
+        i += piece_of(k, i, back, &step);
+    return n;
+}
+
+static value_id pieces(struct lo *l, value_id v, int axis, const struct legal_list *k, int64_t most)
 {
     value_id *part = ARENA_ARRAY(l->c->scratch, value_id, k->n);
+    const bool back = count_pieces(k, false) > most;
     int n = 0;
     for (int64_t i = 0, step; i < k->n;) {
-        const int64_t run = run_of(k, i, &step);
-        /* two that end a run may begin a better one */
-        const int64_t take = run == 2 && step != 1 ? 1 : run;
+        const int64_t take = piece_of(k, i, back, &step);
         part[n++] = cut(l, v, axis, k->at[i], take, step);
         i += take;
     }
     return n == 1 ? part[0] : lo_concat(l, part, n, axis);
 }
 
-static int64_t count_pieces(const struct list *k)
+bool legal_can_take(const struct legal_list *k, int64_t most)
 {
-    int64_t n = 0;
-    for (int64_t i = 0, step; i < k->n; n++) {
-        const int64_t run = run_of(k, i, &step);
-        i += run == 2 && step != 1 ? 1 : run;
-    }
-    return n;
+    return count_pieces(k, true) <= most || copies_of(k) > 1;
 }
 
-/* Can the list be taken from this axis at all? */
-static bool can_take(const struct lo *l, const struct list *k)
+value_id legal_take(struct lo *l, value_id v, int axis, const struct legal_list *k, int64_t most)
 {
-    return count_pieces(k) <= limit_of(l, "pieces", 64) || copies_of(k) > 1;
-}
-
-/* v with the list taken of one axis; dims stay, but for that axis. */
-static value_id take(struct lo *l, value_id v, int axis, const struct list *k)
-{
+    if (l->st != OK)
+        return ABSENT;
     struct type t = *lo_type(l, v);
     int64_t step;
     value_id out;
@@ -261,7 +262,17 @@ static value_id take(struct lo *l, value_id v, int axis, const struct list *k)
         t.dim[axis] = k->n;
         return lo_reshape(l, out, t.rank, t.dim);
     }
-    return pieces(l, v, axis, k);
+    return pieces(l, v, axis, k, most);
+}
+
+static bool can_take(const struct lo *l, const struct legal_list *k)
+{
+    return legal_can_take(k, limit_of(l, "pieces", 64));
+}
+
+static value_id take(struct lo *l, value_id v, int axis, const struct legal_list *k)
+{
+    return legal_take(l, v, axis, k, limit_of(l, "pieces", 64));
 }
 
 /* -- gather ------------------------------------------------------------------------------------------------ */
@@ -300,7 +311,7 @@ static enum status gather(struct lo *l)
     const value_id x = lo_in(l, 0), old = lo_node(l)->out[0];
     const struct type t = *lo_type(l, x), y = *lo_type(l, old);
     const int axis = rw_axis(a->axis, t.rank);
-    struct list k;
+    struct legal_list k;
     value_id v = x;
     if (axis < 0 || a->batch_dims || !type_is_static(&t) || !type_is_static(&y))
         return OK;
@@ -362,10 +373,12 @@ static bool grid_of(const struct lo *l, value_id v, const struct type *x, int fi
 }
 
 /* The list of number i of the tuples along grid axis d, or false: it varies along other axes, too. */
-static bool varies_along(const struct lo *l, const struct grid *q, int i, int d, struct list *out)
+static bool varies_along(const struct lo *l, const struct grid *q, int i, int d,
+                         struct legal_list *out)
 {
     const int64_t inner = dims_product(q->dim, d + 1, q->rank);
-    *out = (struct list){ q->dim[d], ARENA_ARRAY(l->c->scratch, int64_t, q->dim[d]), q->size[i] };
+    *out = (struct legal_list){ q->dim[d], ARENA_ARRAY(l->c->scratch, int64_t, q->dim[d]),
+                                q->size[i] };
     for (int64_t j = 0; j < q->n; j++) {
         const int64_t at = j / inner % q->dim[d], v = q->tuple[j * q->depth + i];
         if (j < inner * q->dim[d] && j % inner == 0)
@@ -376,9 +389,10 @@ static bool varies_along(const struct lo *l, const struct grid *q, int i, int d,
     return true;
 }
 
-static bool is_constant(const struct lo *l, const struct grid *q, int i, struct list *out)
+static bool is_constant(const struct lo *l, const struct grid *q, int i, struct legal_list *out)
 {
-    *out = (struct list){ 1, arena_dup(l->c->scratch, &q->tuple[i], sizeof *q->tuple), q->size[i] };
+    *out = (struct legal_list){ 1, arena_dup(l->c->scratch, &q->tuple[i], sizeof *q->tuple),
+                                q->size[i] };
     for (int64_t j = 0; j < q->n; j++)
         if (q->tuple[j * q->depth + i] != out->at[0])
             return false;
@@ -387,7 +401,7 @@ static bool is_constant(const struct lo *l, const struct grid *q, int i, struct 
 
 /* One list an indexed axis, whose grid axes stand in the order of the indexed ones and cover the
  * grid. */
-static bool product_of(const struct lo *l, const struct grid *q, struct list *lists)
+static bool product_of(const struct lo *l, const struct grid *q, struct legal_list *lists)
 {
     int d = 0;
     for (int i = 0; i < q->depth; i++) {
@@ -405,9 +419,9 @@ static bool product_of(const struct lo *l, const struct grid *q, struct list *li
 }
 
 /* The indexed axes as one. */
-static struct list flat_list(const struct lo *l, const struct grid *q)
+static struct legal_list flat_list(const struct lo *l, const struct grid *q)
 {
-    struct list k = { q->n, ARENA_ARRAY(l->c->scratch, int64_t, q->n), 1 };
+    struct legal_list k = { q->n, ARENA_ARRAY(l->c->scratch, int64_t, q->n), 1 };
     for (int i = 0; i < q->depth; i++)
         k.from *= q->size[i];
     for (int64_t j = 0; j < q->n; j++) {
@@ -424,7 +438,7 @@ static enum status gather_nd(struct lo *l)
     const value_id x = lo_in(l, 0);
     const struct type t = *lo_type(l, x), y = *lo_type(l, lo_node(l)->out[0]);
     struct grid q;
-    struct list lists[MAX_RANK], flat;
+    struct legal_list lists[MAX_RANK], flat;
     if (a->batch_dims || !type_is_static(&t) || !type_is_static(&y) || graph_is_const(l->g, x) ||
         !grid_of(l, lo_in(l, 1), &t, 0, &q))
         return OK;
@@ -452,13 +466,13 @@ static enum status gather_elements(struct lo *l)
     const value_id x = lo_in(l, 0);
     const struct type t = *lo_type(l, x), k = *lo_type(l, lo_in(l, 1));
     const int axis = rw_axis(a->axis, t.rank);
-    struct list all, one;
+    struct legal_list all, one;
     if (axis < 0 || !type_is_static(&t) || graph_is_const(l->g, x) ||
         !list_of(l, lo_in(l, 1), t.dim[axis], &all))
         return OK;
     const int64_t inner = dims_product(k.dim, axis + 1, k.rank);
-    one =
-        (struct list){ k.dim[axis], ARENA_ARRAY(l->c->scratch, int64_t, k.dim[axis]), t.dim[axis] };
+    one = (struct legal_list){ k.dim[axis], ARENA_ARRAY(l->c->scratch, int64_t, k.dim[axis]),
+                               t.dim[axis] };
     for (int64_t i = 0; i < all.n; i++) {
         const int64_t at = i / inner % k.dim[axis];
         if (i < inner * k.dim[axis] && i % inner == 0)
@@ -477,15 +491,15 @@ static enum status gather_elements(struct lo *l)
 
 /* -- scatter_nd: a block of rows written over ---------------------------------------------------------------------- */
 
-static bool is_block(const struct list *k)
+static bool is_block(const struct legal_list *k)
 {
     int64_t step;
     return run_of(k, 0, &step) == k->n && (step == 1 || k->n == 1);
 }
 
 /* data with [from, from + n) of one axis replaced by v, given the other blocks of data around it. */
-static value_id around(struct lo *l, value_id data, value_id v, int axis, const struct list *k,
-                       bool zero)
+static value_id around(struct lo *l, value_id data, value_id v, int axis,
+                       const struct legal_list *k, bool zero)
 {
     const struct type t = *lo_type(l, data);
     const int64_t end = k->at[0] + k->n, rest = t.dim[axis] - end;
@@ -513,7 +527,7 @@ static enum status scatter_nd(struct lo *l)
     value_id data = lo_in(l, 0);
     const struct type t = *lo_type(l, data);
     struct grid q;
-    struct list lists[MAX_RANK];
+    struct legal_list lists[MAX_RANK];
     value_id inner[MAX_RANK];
     if ((a->reduction != REDUCTION_NONE && a->reduction != REDUCTION_ADD) || !type_is_static(&t) ||
         !grid_of(l, lo_in(l, 1), &t, 0, &q) || !product_of(l, &q, lists))

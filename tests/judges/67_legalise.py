@@ -316,6 +316,161 @@ def scatter(net):
 
 seeds('scatter_nd', 2, scatter, 'legal-gather', gone=GATHERS)
 
+# -- activations, arithmetic, normalisations --------------------------------------------------------------------
+def acts(kinds, ops, gone, exact=False, formats=('onnx', 'tflite')):
+    def build(net):
+        x = net.input(2, int(net.rng.integers(3, 9)), 5, 7)
+        return tuple(k(net, x) for k in kinds)
+    return build, f'legal-act{{ops={ops}}}', dict(gone=gone, exact=exact, formats=formats)
+
+
+for name, (build, passes, kw) in {
+    'erf': acts([lambda n, x: n.op('Erf', x)], 'erf', ['Erf']),
+    'gelu': acts([lambda n, x: n.op('Mul', n.op('Mul', x, n.const(F(0.5))), n.op('Add', n.op('Erf', n.op('Mul', x, n.const(F(2 ** -0.5)))), n.const(F(1))))],
+                 'gelu+erf', ['Erf', 'GELU']),
+    'softplus, mish': acts([lambda n, x: n.op('Softplus', x), lambda n, x: n.op('Mish', x)], 'softplus+mish', ['Softplus', 'Mish']),
+    'hard ones': acts([lambda n, x: n.op('HardSigmoid', x, alpha=1 / 6), lambda n, x: n.op('HardSwish', x), lambda n, x: n.op('HardSigmoid', x)],
+                      'hard_sigmoid+hard_swish', ['HardSigmoid', 'HardSwish', 'HARD_SWISH']),
+    'leaky': acts([lambda n, x: n.op('LeakyRelu', x, alpha=0.25), lambda n, x: n.op('PRelu', x, n.weight(7))], 'leaky_relu+prelu',
+                  ['LeakyRelu', 'PRelu', 'LEAKY_RELU'], exact=True),
+    'elu': acts([lambda n, x: n.op('Elu', x, alpha=0.7), lambda n, x: n.op('Elu', x)], 'elu', ['Elu', 'ELU']),
+    'clip': acts([lambda n, x: n.op('Clip', x, n.const(F(0)), n.const(F(6))), lambda n, x: n.op('Clip', x, n.const(F(-0.5)), n.const(F(2)))],
+                 'clip+relu6', ['Clip', 'RELU6'], exact=True),
+}.items():
+    seeds(name, 2, build, passes, **kw)
+
+
+def arith(net):
+    x = net.input(2, 5, 7, low=0.5, high=4)
+    a = net.op('Div', x, net.const(F(3)))
+    b = net.op('Div', x, net.const(np.array([1, 2, 4, 8, 0.5, 16, 32], F)))
+    return a, b, net.op('Pow', x, net.const(F(2))), net.op('Pow', x, net.const(F(3))), net.op('Pow', x, net.const(F(0.5)))
+
+
+seeds('arithmetic', 2, arith, 'legal-arith{ops=div+pow+square}', gone=('Div', 'Pow', 'SQUARE'), exact=False)
+seeds('square roots', 1, lambda n: n.op('Sqrt', n.input(3, 4, low=0, high=4)), 'legal-arith{ops=sqrt}', gone=('SQRT',), exact=False, formats=('tflite',))
+seeds('roots', 1, lambda n: n.op('Reciprocal', n.op('Sqrt', n.input(3, 4, low=0.5, high=4))), 'legal-arith{ops=rsqrt}', gone=('RSQRT',), exact=False)
+
+
+def norms(net):
+    c = int(net.rng.integers(1, 4)) * 3
+    x = net.input(2, c, 5, 4)
+    a = net.op('InstanceNormalization', x, net.weight(c), net.weight(c))
+    b = net.op('LayerNormalization', a, net.weight(4), net.weight(4))
+    y = net.reshape(b, 2, 3, -1)
+    y = net.op('InstanceNormalization', y, net.const(np.ones(3, F)), net.const(np.zeros(3, F)))
+    return net.reshape(y, 2, c, 5, 4)
+
+
+seeds('normalisations', 2, norms, 'legal-norm', gone=('InstanceNormalization', 'LayerNormalization', 'GroupNormalization'), exact=False)
+
+
+# -- pads, convolutions, means, transpositions, resizing -----------------------------------------------------------
+def pads(net):
+    x = net.input(1, 3, int(net.rng.integers(4, 7)), 5)
+    return tuple(net.op('Pad', x, net.ints(0, 0, 2, 1, 0, 0, 1, 3), mode=m) for m in ('reflect', 'edge', 'wrap'))
+
+
+seeds('pads', 3, pads, 'legal-pad,legal-tile', gone=('Pad', 'MIRROR_PAD', 'TILE'))
+
+
+def windows(net):
+    h, w = [int(v) for v in net.rng.integers(6, 10, 2)]
+    x = net.input(1, 4, h, w)
+    y = net.op('Conv', x, net.weight(4, 4, 3, 3), pads=[1, 0, 0, 2], strides=[2, 1])
+    return net.op('MaxPool', y, kernel_shape=[3, 3], pads=[0, 1, 2, 1], strides=[1, 1]), net.op('MaxPool', x, kernel_shape=[3, 2], pads=[1, 1, 1, 0], strides=[2, 2])
+
+
+seeds('asymmetric windows', 3, windows, 'legal-pad{conv=asymmetric max_pool=all}', exact=False)
+
+
+def grouped(net):
+    g = int(net.rng.integers(2, 5))
+    x = net.input(2, 2 * g, 7, 6)
+    y = net.op('Conv', x, net.weight(3 * g, 2, 3, 3), net.weight(3 * g), group=g, pads=[1, 1, 1, 1])
+    return net.op('Conv', net.op('Relu', y), net.weight(6 * g, 1, 3, 3), group=3 * g)
+
+
+seeds('grouped convolution', 3, grouped, 'legal-group-conv', exact=False)
+seeds('grouped convolution, dense', 2, grouped, 'legal-group-conv{as=dense}', exact=False)
+
+
+def rows(net):
+    n, i, o = [int(v) for v in net.rng.integers(2, 9, 3)]
+    x = net.input(n, i)
+    y = net.op('Gemm', x, net.weight(i, o), net.weight(o))
+    z = net.op('MatMul', net.reshape(net.op('Relu', y), 1, n, o), net.weight(o, 5))
+    return z
+
+
+seeds('rows', 2, rows, 'legal-connected', gone=('FULLY_CONNECTED',), exact=False, formats=('tflite',))
+
+
+def tiles(net):
+    x = net.input(3, 1, 4)
+    return net.op('Tile', x, net.ints(2, 3, 1)), net.op('Expand', x, net.ints(2, 3, 5, 4))
+
+
+seeds('tile and expand', 2, tiles, 'legal-tile', gone=('Tile', 'Expand', 'BROADCAST_TO'))
+
+
+def means(net):
+    x = net.input(2, 3, 12, 35)
+    return net.op('ReduceMean', x, net.ints(2, 3), keepdims=0), net.op('ReduceMean', net.op('Relu', x), net.ints(3), keepdims=1)
+
+
+def nhwc_means(net):
+    x = net.input(2, 12, 35, 3)
+    return net.op('ReduceMean', x, net.ints(1, 2), keepdims=0), net.op('ReduceMean', x, net.ints(2), keepdims=1)
+
+
+seeds('large means', 1, nhwc_means, 'legal-mean{max=10 side=7}', exact=False, formats=('tflite',))
+seeds('large means, channels first', 1, means, 'legal-mean{max=10 side=7 layout=nchw}', gone=('ReduceMean',), exact=False, formats=('onnx',))
+
+
+def turns(net):
+    x = net.input(2, 3, 4, 5)
+    return tuple(net.op('Transpose', x, perm=[int(v) for v in net.rng.permutation(4)]) for _ in range(3))
+
+
+seeds('transpositions in slices', 3, turns, 'legal-transpose{pieces=100}', gone=('Transpose',))
+seeds('transpositions of a list', 3, turns, 'legal-transpose{perms=0213+0132 pieces=0}')
+
+
+def resized(net):
+    h, w = [int(v) for v in net.rng.integers(4, 8, 2)]
+    x = net.input(1, 3, h, w)
+    a = net.op('Resize', x, '', net.const(np.array([1, 1, 1.4, 1.7], F)), mode='linear', coordinate_transformation_mode='half_pixel')
+    b = net.op('Resize', x, '', '', net.ints(1, 3, h - 1, w + 2), mode='linear', coordinate_transformation_mode='align_corners')
+    c = net.op('Resize', x, '', '', net.ints(1, 3, h + 3, w * 2), mode='nearest', coordinate_transformation_mode='asymmetric', nearest_mode='floor')
+    return a, b, c, net.op('Resize', x, '', net.const(np.array([1, 1, 2, 2], F)), mode='cubic')
+
+
+seeds('resizing', 3, resized, 'legal-resize{keep=none}', gone=('Resize', 'RESIZE_BILINEAR', 'RESIZE_NEAREST_NEIGHBOR'), exact=False)
+
+
+def integers(net):
+    ids = net.input(1, 6, dtype=np.int64, low=0, high=9)
+    y = net.op('Gather', net.weight(12, 4), net.op('Add', ids, net.const(np.int64(3))), axis=0)
+    k = net.op('ArgMax', y, axis=2, keepdims=0)
+    return net.op('Cast', net.op('Mul', k, ids), to=TensorProto.FLOAT)
+
+
+seeds('INT64 to INT32', 2, integers, 'legal-int32', formats=('tflite',))
+
+
+def batch(net):
+    n, c = int(net.rng.integers(2, 5)), int(net.rng.integers(2, 5))
+    x = net.input(n, c, 8, 9)
+    y = net.op('Relu', net.op('Conv', x, net.weight(4, c, 3, 3), net.weight(4), pads=[1, 1, 1, 1], strides=[2, 2]))
+    g = net.op('Sigmoid', net.op('Conv', net.op('GlobalAveragePool', y), net.weight(4, 4, 1, 1)))
+    y = net.op('Concat', net.op('Mul', y, g), y, axis=1)
+    y = net.op('Resize', y, '', net.const(np.array([1, 1, 2, 2], F)), mode='nearest')
+    return net.op('Softmax', net.reshape(y, n, -1), axis=1), net.op('ReduceMax', y, net.ints(0), keepdims=0)
+
+
+seeds('batch of one', 3, batch, 'legal-batch', exact=False)
+
 # -- end -------------------------------------------------------------------------------------------------------
 wanted = os.environ.get('LEGALISE_CASES')
 judge.each([c for c in CASES if not wanted or wanted in c[0]])

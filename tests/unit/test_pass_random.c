@@ -377,7 +377,7 @@ static struct tensor *evaluate(struct graph *g, struct arena *a, const struct te
         permute(a, g->io_in[i].perm_rank, g->io_in[i].perm, &in[i], &v[r->inputs[i].i]);
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
         const struct node *x = graph_node(g, n);
-        const struct tensor *xs[16];
+        const struct tensor *xs[256];
         struct tensor ys[8] = { 0 };
         for (int j = 0; j < x->n_in; j++)
             xs[j] = has_value(x->in[j].v) ? &v[x->in[j].v.i] : NULL;
@@ -507,6 +507,10 @@ static void test_pipelines(void **unused)
         "canon,layout{to=nhwc},layout{to=nchw},canon,layout{to=nhwc},io-layout{to=nhwc},canon",
         "canon,legal-rank{max=3},legal-gather,canon",
         "tflite,legal-rank{max=3},legal-gather,lower-tflite",
+        "tflite,legal-batch,legal-transpose{pieces=200},legal-connected,legal-group-conv,lower-"
+        "tflite",
+        "canon,legal-act{ops=clip+leaky_relu+prelu+hard_sigmoid},legal-arith{ops=div+pow+neg},"
+        "legal-norm,legal-pad{conv=all max_pool=all},legal-tile,legal-resize{keep=none},canon",
     };
     (void)unused;
     for (uint64_t seed = 1; seed <= GRAPHS; seed++)
