@@ -187,6 +187,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
         .encodings = job_string(j, "encodings"),
+        .settings = job_string(j, "settings"),
         .analyse = job_flag(j, "analyse"),
         .analyse_steps = job_int(j, "analyse-steps", 4),
         .progress = progress,
@@ -253,9 +254,9 @@ static void report_analysis(struct slip_job *j, const struct analysis *a)
 static enum status refuse_idle_options(struct slip_job *j)
 {
     static const char *const idle[] = {
-        "calib",    "calib-steps", "method",        "percentile", "weight-type",   "per-channel",
-        "act-bits", "weight-bits", "bias-bits",     "dispatch",   "encodings",     "shard",
-        "stats",    "io-dtype",    "native-inputs", "analyse",    "analyse-steps",
+        "calib",    "calib-steps", "method",      "percentile",    "weight-type", "per-channel",
+        "settings", "act-bits",    "weight-bits", "bias-bits",     "dispatch",    "encodings",
+        "shard",    "stats",       "io-dtype",    "native-inputs", "analyse",     "analyse-steps",
     };
 
     for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {

@@ -25,6 +25,7 @@
     { "percentile", 0,  false, SLIP_OPT_FLOAT,  "P",        NULL, NULL,   "for --method percentile (default: 99.99)" },                                     \
     { "weight-type", 0, false, SLIP_OPT_ENUM,   NULL,       "int8|uint8", NULL, "int8-dynamic in ONNX: type of the weights" },                              \
     { "per-channel", 0, false, SLIP_OPT_ENUM,   NULL,       "yes|no", NULL, "a scale per output channel (default: the scheme's)" },                         \
+    { "settings",  0,   false, SLIP_OPT_PATH,   "F.yaml",   NULL, NULL,   "settings of the quantisation; 'slipway list schemes --settings SCHEME' prints them" },  \
     { "act-bits",  0,   false, SLIP_OPT_ENUM,   NULL,       "8|16", NULL, "bits of activations (default: the scheme's)" },                                  \
     { "weight-bits", 0, false, SLIP_OPT_ENUM,   NULL,       "4|8|16", NULL, "bits of weights (default: the scheme's)" },                                    \
     { "bias-bits", 0,   false, SLIP_OPT_ENUM,   NULL,       "8|32", NULL, "bits of biases (default: the scheme's)" },                                       \

@@ -101,9 +101,33 @@ static enum status list_targets(struct slip_job *j)
     return OK;
 }
 
+/* The defaults of one scheme as a settings file. */
+static enum status list_settings(struct slip_job *j, const char *name)
+{
+    struct quant_settings s;
+    const struct scheme *scheme;
+    struct str text;
+
+    TRY(scheme_find(name, j->diags, &scheme));
+    TRY(scheme_settings(scheme, &s, j->arena, j->diags));
+    str_init(&text, j->arena);
+    settings_print(&s, name, &text);
+    job_say(j, "%s", str_text(&text));
+    jsonw_object(&j->json);
+    jsonw_kstring(&j->json, "scheme", name);
+    jsonw_kstring(&j->json, "settings", str_text(&text));
+    jsonw_end(&j->json);
+    return OK;
+}
+
 static enum status run(struct slip_job *j)
 {
     const char *what = j->argument[0];
+
+    if (job_has(j, "settings") && strcmp(what, "schemes") != 0)
+        return job_usage(j, "--settings goes with 'list schemes'");
+    if (job_has(j, "settings"))
+        return list_settings(j, job_string(j, "settings"));
 
     jsonw_array(&j->json);
     if (strcmp(what, "ops") == 0 && job_flag(j, "matrix")) {
@@ -139,6 +163,8 @@ static enum status run(struct slip_job *j)
 static const slip_option options[] = {
     { "matrix", 0, false, SLIP_OPT_FLAG, NULL, NULL, NULL,
       "ops: which format reads and writes each, and which engine runs it" },
+    { "settings", 0, false, SLIP_OPT_STRING, "SCHEME", NULL, NULL,
+      "schemes: the settings of this one, as a file for --settings" },
     { 0 },
 };
 

@@ -6,9 +6,13 @@ static enum status run(struct slip_job *j)
     const char *scheme = job_string(j, "scheme");
     struct graph *g;
 
+    if (!scheme && job_has(j, "settings"))
+        TRY(quant_settings_scheme(job_string(j, "settings"), j->arena, j->diags, &scheme));
     if (!scheme) {
         job_usage(j, "no scheme");
-        diag_hint(j->diags, "give one with --scheme; 'slipway list schemes' names them");
+        diag_hint(j->diags,
+                  "give one with --scheme, or a \"scheme\" line in --settings; 'slipway list "
+                  "schemes' names them");
         return ERR_USAGE;
     }
     TRY(job_read_model(j, j->argument[0], &g));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/blob.h"
 #include "ir/op.h"
 #include "quant/quant_int.h"
 
@@ -60,9 +61,8 @@ static enum status refuse_quantised(struct graph *g)
     return OK;
 }
 
-/* The scheme's own, then what the caller said. */
-static enum status fill_settings(const struct scheme *scheme, const struct quant_options *o,
-                                 struct quant_settings *s, struct arena *a, struct diags *ds)
+enum status scheme_settings(const struct scheme *scheme, struct quant_settings *s, struct arena *a,
+                            struct diags *ds)
 {
     TRY(settings_default(s, a, ds));
     for (const char *p = scheme->settings; p && *p; p += strspn(p, " ")) {
@@ -71,6 +71,39 @@ static enum status fill_settings(const struct scheme *scheme, const struct quant
         TRY(setting_set_named(s, arena_strn(a, p, name),
                               arena_strn(a, p + name + 1, all - name - 1), scheme->name, a, ds));
         p += all;
+    }
+    return OK;
+}
+
+static enum status read_settings(struct quant_settings *s, const char *path, const char **scheme,
+                                 struct arena *a, struct diags *ds)
+{
+    struct blob *b;
+
+    TRY(blob_map(a, path, ds, &b));
+    return settings_parse(s, (const char *)b->data, b->bytes, path, scheme, a, ds);
+}
+
+enum status quant_settings_scheme(const char *path, struct arena *a, struct diags *ds,
+                                  const char **scheme)
+{
+    return read_settings(NULL, path, scheme, a, ds);
+}
+
+/* The scheme's own, then the file's, then what the caller said. */
+static enum status fill_settings(const struct scheme *scheme, const struct quant_options *o,
+                                 struct quant_settings *s, struct arena *a, struct diags *ds)
+{
+    const char *named = NULL;
+
+    TRY(scheme_settings(scheme, s, a, ds));
+    if (o->settings)
+        TRY(read_settings(s, o->settings, &named, a, ds));
+    if (named && strcmp(named, scheme->name) != 0) {
+        diag_error(ds, DIAG_usage, WHERE_NONE, "%s is for scheme %s, but scheme %s is asked for",
+                   o->settings, named, scheme->name);
+        diag_hint(ds, "leave one of them out: the file's \"scheme\" line, or --scheme");
+        return ERR_USAGE;
     }
     for (size_t i = 0; i < o->n_set; i++) {
         const struct quant_set *x = &o->set[i];
@@ -83,24 +116,32 @@ static enum status fill_settings(const struct scheme *scheme, const struct quant
     return OK;
 }
 
-enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+enum status scheme_find(const char *name, struct diags *ds, const struct scheme **out)
 {
-    const struct scheme *s = scheme_by_name(o->scheme);
-    struct quant_settings settings;
-    const char *names[32];
+    const char *names[32], *near;
     size_t n = 0;
 
+    *out = scheme_by_name(name);
+    if (*out)
+        return OK;
+    diag_error(ds, DIAG_usage, WHERE_NONE, "there is no scheme \"%s\"", name);
+    for (size_t i = 0; schemes[i] && n < COUNT(names); i++)
+        names[n++] = schemes[i]->name;
+    near = str_nearest(name, names, n);
+    if (near)
+        diag_hint(ds, "did you mean %s?", near);
+    else
+        diag_hint(ds, "'slipway list schemes' names them");
+    return ERR_USAGE;
+}
+
+enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
+{
+    struct quant_settings settings;
+    const struct scheme *s;
+
     memset(r, 0, sizeof *r);
-    if (!s) {
-        diag_error(g->diags, DIAG_usage, WHERE_NONE, "there is no scheme \"%s\"", o->scheme);
-        for (size_t i = 0; schemes[i] && n < COUNT(names); i++)
-            names[n++] = schemes[i]->name;
-        if (str_nearest(o->scheme, names, n))
-            diag_hint(g->diags, "did you mean %s?", str_nearest(o->scheme, names, n));
-        else
-            diag_hint(g->diags, "'slipway list schemes' names them");
-        return ERR_USAGE;
-    }
+    TRY(scheme_find(o->scheme, g->diags, &s));
     if (o->calib && !s->calibrates)
         diag_warn(g->diags, DIAG_usage, WHERE_NONE,
                   "scheme %s does not calibrate: --calib is not used", s->name);

@@ -22,7 +22,8 @@ struct quant_set {
 };
 
 struct quant_options {
-    const char *scheme; /* int8, int8-dynamic, fp16, ... */
+    const char *scheme;   /* int8, int8-dynamic, fp16, ... */
+    const char *settings; /* settings file; NULL: none */
     const struct quant_set *set;
     size_t n_set;
     const char *weight_type; /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
@@ -60,6 +61,14 @@ struct scheme {
 };
 extern const struct scheme *const schemes[]; /* NULL-terminated */
 const struct scheme *scheme_by_name(const char *name);
+/* The same, or a diagnostic that names the nearest. */
+enum status scheme_find(const char *name, struct diags *ds, const struct scheme **out);
+/* Which scheme a settings file names; NULL: none. */
+enum status quant_settings_scheme(const char *path, struct arena *a, struct diags *ds,
+                                  const char **scheme);
+/* The defaults of a scheme. */
+enum status scheme_settings(const struct scheme *scheme, struct quant_settings *s, struct arena *a,
+                            struct diags *ds);
 
 /* The graph must be canonical, lowered for o->format and laid out; it is annotated in place. */
 enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r);

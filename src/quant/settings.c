@@ -116,11 +116,18 @@ enum status setting_set_named(struct quant_settings *s, const char *name, const 
     return setting_set(s, row, text, source, a, ds);
 }
 
+void setting_add_rule(struct quant_settings *s, const char *pattern, const char *precision,
+                      const char *source, struct arena *a)
+{
+    s->dispatch = arena_grow(a, s->dispatch, s->n_dispatch, s->n_dispatch + 1, &s->cap_dispatch,
+                             sizeof *s->dispatch);
+    s->dispatch[s->n_dispatch++] = (struct dispatch_rule){ pattern, precision, source };
+}
+
 enum status setting_add_dispatch(struct quant_settings *s, const char *text, const char *source,
                                  struct arena *a, struct diags *ds)
 {
     const char *eq = strrchr(text, '=');
-    struct dispatch_rule *v = ARENA_ARRAY(a, struct dispatch_rule, s->n_dispatch + 1);
 
     if (!eq || eq == text || !eq[1]) {
         diag_error(ds, DIAG_usage, WHERE_NONE, "%s takes PATTERN=PRECISION, not \"%s\"", source,
@@ -128,11 +135,7 @@ enum status setting_add_dispatch(struct quant_settings *s, const char *text, con
         diag_hint(ds, "as in --dispatch 'head/*=w8a16' or --dispatch Softmax=float");
         return ERR_USAGE;
     }
-    if (s->n_dispatch)
-        memcpy(v, s->dispatch, s->n_dispatch * sizeof *v);
-    v[s->n_dispatch++] = (struct dispatch_rule){ arena_strn(a, text, (size_t)(eq - text)),
-                                                 arena_str(a, eq + 1), source };
-    s->dispatch = v;
+    setting_add_rule(s, arena_strn(a, text, (size_t)(eq - text)), arena_str(a, eq + 1), source, a);
     return OK;
 }
 

@@ -37,7 +37,7 @@ struct quant_settings {
         double limit;
     } equalize;
     struct dispatch_rule *dispatch; /* in the order given: the last that matches wins */
-    size_t n_dispatch;
+    size_t n_dispatch, cap_dispatch;
 };
 
 struct setting {
@@ -63,6 +63,13 @@ enum status setting_set_named(struct quant_settings *s, const char *name, const 
 /* "PATTERN=PRECISION" */
 enum status setting_add_dispatch(struct quant_settings *s, const char *text, const char *source,
                                  struct arena *a, struct diags *ds);
+void setting_add_rule(struct quant_settings *s, const char *pattern, const char *precision,
+                      const char *source, struct arena *a);
 enum status settings_default(struct quant_settings *s, struct arena *a, struct diags *ds);
+/* settings_file.c: YAML over what s holds; s NULL: only the scheme's name is wanted. *scheme: NULL when
+ * the file names none. */
+enum status settings_parse(struct quant_settings *s, const char *text, size_t n, const char *file,
+                           const char **scheme, struct arena *a, struct diags *ds);
+void settings_print(const struct quant_settings *s, const char *scheme, struct str *out);
 
 #endif

@@ -86,17 +86,11 @@ static bool needs_bytes(const struct quant *q, node_id n)
     return q->bits[n.i] > 8 || strcmp(op_get(graph_node(q->g, n)->op)->name, "conv_transpose") == 0;
 }
 
-static bool is_unsigned(const struct quant *q, node_id n)
-{
-    return q->as_uint8[n.i] || strcmp(q->s->weights.storage, "uint") == 0;
-}
-
-static struct weight_kind weight_kind(const struct quant *q, node_id n)
+static struct weight_kind weight_kind(const struct quant *q, node_id n, bool u)
 {
     static const enum dtype stores[2][3] = { { DT_i4, DT_i8, DT_i16 }, { DT_u4, DT_u8, DT_u16 } };
     const char *said = q->s->weights.symmetry;
     const int bits = q->weight_bits[n.i];
-    const bool u = is_unsigned(q, n);
     struct weight_kind k;
 
     k.storage = stores[u][bits == 4 ? needs_bytes(q, n) : bits == 8 ? 1 : 2];
@@ -132,6 +126,21 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
         *per_channel = asked; /* TFLite's converter writes one scale; older runtimes need it */
     }
     return axis;
+}
+
+/* Unsigned codes with a zero point of their own make more of one scale for the whole tensor: in ONNX
+ * that is what "auto" takes then, as SNPE, QNN and ONNX Runtime's preset for QNN do. */
+static bool is_unsigned(const struct quant *q, node_id n, bool *per_channel)
+{
+    const char *said = q->s->weights.storage;
+    const bool lone = strcmp(q->o->format, "tflite") != 0 && !*per_channel &&
+                      strcmp(q->s->weights.symmetry, "symmetric") != 0;
+    const bool u =
+        q->as_uint8[n.i] || strcmp(said, "uint") == 0 || (lone && strcmp(said, "auto") == 0);
+
+    if (u && strcmp(q->s->weights.granularity, "channel") != 0)
+        *per_channel = false;
+    return u;
 }
 
 /* Least and greatest element of each channel, 0 among them. */
@@ -236,15 +245,14 @@ enum status quant_weights_choose(struct quant *q, node_id id)
     const struct node *n = graph_node(g, id);
     const struct rule *r = q->rule[id.i];
     const value_id v = n->in[r->weight].v;
-    const struct weight_kind kind = weight_kind(q, id);
+    struct weight_kind kind;
     struct weight_choice *w = ARENA_NEW(q->a, struct weight_choice);
     struct range range, *ranges;
     struct tensor t;
     bool per_channel;
-    int axis = channel_axis(q, n, &graph_value(g, v)->type, &per_channel);
+    const int axis = channel_axis(q, n, &graph_value(g, v)->type, &per_channel);
 
-    if (is_unsigned(q, id) && strcmp(q->s->weights.granularity, "channel") != 0)
-        per_channel = false;
+    kind = weight_kind(q, id, is_unsigned(q, id, &per_channel));
     q->weight[id.i] = w;
     TRY(quant_const_range(q, v, &range));
     graph_const_tensor(g, v, &t);
