@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "driver/analysis.h"
 #include "driver/legalise.h"
 #include "pass/pass.h"
-#include "report/report.h"
 
 static void print(const char *title, const char *text, void *ctx)
 {
@@ -188,7 +188,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .io_dtype = job_string(j, "io-dtype"),
         .encodings = job_string(j, "encodings"),
         .settings = job_string(j, "settings"),
-        .analyse = job_flag(j, "analyse"),
+        .analyse = analysis_wanted(j),
         .analyse_steps = job_int(j, "analyse-steps", 4),
         .progress = progress,
         .progress_ctx = j,
@@ -243,13 +243,6 @@ static void report(struct slip_job *j, struct graph *g, const char *out, const s
         job_say(j, "next: slipway verify %s %s --inputs DATA\n", j->argument[0], out);
 }
 
-static void report_analysis(struct slip_job *j, const struct analysis *a)
-{
-    report_text(&j->text, a, false);
-    jsonw_key(&j->json, "analysis");
-    report_json(&j->json, a);
-}
-
 /* Options that only quantisation reads are not passed over in silence. */
 static enum status refuse_idle_options(struct slip_job *j)
 {
@@ -281,7 +274,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     struct quant_report q = { 0 };
     const struct format *f = NULL;
     bool only_stats = job_has(j, "shard");
-    const bool only_analysis = scheme && job_flag(j, "analyse") && !out;
+    const bool only_analysis = scheme && analysis_wanted(j) && !out;
 
     if (!scheme)
         TRY(refuse_idle_options(j));
@@ -305,15 +298,15 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     }
     if (scheme) {
         TRY(quantise(j, g, scheme, f, &q));
-        if (q.analysis)
-            report_analysis(j, q.analysis);
-        if (only_stats || only_analysis)
+        if (only_stats)
             return OK;
+        if (only_analysis)
+            return analysis_report(j, &q, NULL);
     }
     if (strcmp(f->name, "onnx") == 0)
         TRY(passes_run(g, "unfold-qdq", &p));
     TRY(graph_verify(g, STAGE_ANY));
     TRY(f->write(g, out, &w));
     report(j, g, out, f, &q);
-    return OK;
+    return analysis_report(j, &q, out);
 }

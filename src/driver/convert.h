@@ -33,6 +33,7 @@
     { "encodings", 0,   false, SLIP_OPT_PATH,   "OUT.json", NULL, NULL,   "write the encodings of all tensors" },                                           \
     { "analyse",   0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "measure which layer loses how much, why, and what a cure costs; -o may be left out" }, \
     { "analyse-steps", 0, false, SLIP_OPT_INT,  "N",        NULL, "4",    "samples to analyse on; 0: all" },                                                \
+    { "report",    0,   false, SLIP_OPT_PATH,   "R.html",   NULL, NULL,   "the same as one self-contained page" },                                          \
     { "shard",     0,   false, SLIP_OPT_STRING, "I/N",      NULL, NULL,   "calibrate on part I of N only, with --stats; auto: from the job scheduler" },    \
     { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   ".raw files hold the inputs' own type, not float32" },                            \

@@ -296,6 +296,10 @@ enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis 
     find_outputs(&w);
     w.r->layer = ARENA_ARRAY(g->arena, struct analysis_layer, w.r->n_layers + 1);
     w.r->samples = sim_samples(w.sim);
+    w.r->scheme = q->o->scheme;
+    w.r->format = q->o->format;
+    w.r->settings = *q->s;
+    TRY(sim_hash(w.sim, w.r->data_hash));
     for (int64_t k = 0; k < w.r->samples; k++) {
         if (q->o->progress)
             q->o->progress(q->o->progress_ctx, "analyse", (uint64_t)k, (uint64_t)w.r->samples);

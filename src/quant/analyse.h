@@ -15,6 +15,7 @@
 #define QUANT_ANALYSE_H
 
 #include "exec/compare.h"
+#include "quant/settings.h"
 #include "quant/sim.h"
 #include "quant/stats.h"
 
@@ -87,6 +88,9 @@ struct analysis_output {
 };
 
 struct analysis {
+    const char *scheme, *format;
+    struct quant_settings settings;
+    char data_hash[65]; /* of the samples, SHA-256 in hex */
     int64_t samples;
     struct analysis_layer *layer; /* in the graph's order */
     size_t n_layers;

@@ -103,6 +103,11 @@ int64_t sim_samples(const struct sim *s)
     return s->n_samples;
 }
 
+enum status sim_hash(struct sim *s, char out[65])
+{
+    return samples_hash(s->samples, out);
+}
+
 struct sim_counters sim_counters(const struct sim *s)
 {
     return s->count;

@@ -10,4 +10,22 @@ void report_text(struct str *out, const struct analysis *a, bool all);
 /* One object with everything. */
 void report_json(struct jsonw *w, const struct analysis *a);
 
+struct report_setting {
+    const char *name, *value;
+};
+/* What a page says besides the analysis. No paths, no dates: the same inputs give the same bytes. */
+struct report_page {
+    const struct analysis *analysis;
+    const char *model; /* the file's name without its folder */
+    const char *model_hash, *data_hash, *version;
+    const char *scheme, *format;
+    const struct report_setting *settings;
+    size_t n_settings;
+    int64_t bytes_before, bytes_after; /* -1: not known */
+    const char *const *notes;
+    size_t n_notes;
+};
+enum status report_html(const struct report_page *p, const char *path, struct arena *a,
+                        struct diags *ds);
+
 #endif
