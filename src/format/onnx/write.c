@@ -367,6 +367,7 @@ static enum status write_at(struct arena *a, struct graph *g, const char *path,
     static const struct write_options nothing;
     struct onnx_writer *w = writer_new(a, g, path, opset);
     struct outfile *model;
+    w->asked = !o || o->opset != 0;
     if (!o)
         return put_model(w, &nothing);
     if (o->external_data || weight_bytes(g) > EXTERNAL_OVER) {

@@ -565,9 +565,34 @@ static enum status old_gemm(struct onnx_put *p)
     return put_same(p);
 }
 
+/* Codes of 16 bits came with opset 21; ONNX Runtime and its QNN provider take them before that from
+ * com.microsoft. */
+static bool in_microsoft(struct onnx_put *p)
+{
+    const struct node *n = p->n;
+    const value_id codes = n->op == OP_quantize_linear ? n->out[0] : n->in[0].v;
+    const enum dtype dt = graph_value(p->w->g, codes)->type.dtype;
+    if (!p->w->asked || (dt != DT_i16 && dt != DT_u16))
+        return false;
+    put_domain(p, "com.microsoft", 1);
+    p->schema = NULL;
+    return true;
+}
+
+static enum status quantize_13(struct onnx_put *p)
+{
+    in_microsoft(p);
+    put_all_in(p);
+    return put_same(p);
+}
+
 /* One scale for the tensor: the axis is of no account, and opset 10 has none. */
 static enum status quantize_10(struct onnx_put *p)
 {
+    if (in_microsoft(p)) {
+        put_all_in(p);
+        return put_same(p);
+    }
     if (put_type(p, 1)->rank == 0)
         put_drop(p, "axis");
     put_all_in(p);
@@ -602,6 +627,8 @@ const struct onnx_put_row onnx_put_old[] = {
     { "pad", 1, 17, "Pad", old_pad },
     { "quantize_linear", 10, 12, "QuantizeLinear", quantize_10 },
     { "dequantize_linear", 10, 12, "DequantizeLinear", quantize_10 },
+    { "quantize_linear", 13, 20, "QuantizeLinear", quantize_13 },
+    { "dequantize_linear", 13, 20, "DequantizeLinear", quantize_13 },
     { "reshape", 5, 13, "Reshape", reshape },
     { "resize", 1, 10, "Resize", old_resize },
     { "resize", 11, 12, "Resize", resize_11 },

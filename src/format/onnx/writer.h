@@ -28,6 +28,7 @@ struct onnx_writer {
     struct diags *diags;
     const char *path;
     int opset;
+    bool asked; /* for this opset: what it cannot say may be said in com.microsoft */
     struct pbw w;
     const char **name;    /* [n_values] */
     bool *used;           /* [n_values] constants to be written as initializers */
