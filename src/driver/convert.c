@@ -155,6 +155,7 @@ static void given_settings(struct slip_job *j, struct quant_options *q)
 static const struct {
     const char *option, *setting;
 } repairs[] = {
+    { "adaround", "adaround.on" },
     { "equalize", "equalize.on" },
 };
 

@@ -38,6 +38,7 @@
     { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   ".raw files hold the inputs' own type, not float32" },                            \
     { "passes",    0,   false, SLIP_OPT_STRING, "LIST",     NULL, NULL,   "rewrites to run before quantisation: legal-rank{max=4},legal-gather" },          \
+    { "adaround",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: learn for each weight whether to round it up or down" },                       \
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \
     { "print-after", 0, false, SLIP_OPT_STRING, "PASS",     NULL, NULL,   "print the graph after a pass (or all) on standard error" },                      \
     { "verify-each", 0, false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "check the graph after every pass" }

@@ -1,9 +1,28 @@
 /* repair.c - the order in which accuracy is repaired. */
 #include "quant/repair.h"
 
+#include "quant/sim.h"
+
 enum status repair_float(struct quant *q)
 {
     if (q->s->equalize.on)
         TRY(repair_equalize(q));
+    return OK;
+}
+
+enum status repair_sim(struct quant *q, struct sim **out)
+{
+    if (!q->o->calib) {
+        diag_error(q->ds, DIAG_usage, WHERE_NONE, "the repair needs the calibration data itself");
+        diag_hint(q->ds, "give it with --calib beside --stats");
+        return ERR_USAGE;
+    }
+    return sim_open(q->g, q->o->calib, q->o->calib_steps, q->a, out);
+}
+
+enum status repair_chosen(struct quant *q)
+{
+    if (q->s->adaround.on)
+        TRY(repair_adaround(q));
     return OK;
 }

@@ -34,4 +34,12 @@ enum status repair_equalize(struct quant *q); /* equalize.c */
 /* All of them that the settings ask for; before anything of q is sized. */
 enum status repair_float(struct quant *q);
 
+/* -- after quant_choose() ----------------------------------------------------------------------------- */
+enum status repair_adaround(struct quant *q); /* adaround.c */
+/* All that the settings ask for. */
+enum status repair_chosen(struct quant *q);
+/* A simulation of q->g on the calibration data. */
+struct sim;
+enum status repair_sim(struct quant *q, struct sim **out);
+
 #endif

@@ -127,6 +127,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
     TRY(quant_choose(&q));
     if (o->analyse)
         TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
+    TRY(repair_chosen(&q));
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,

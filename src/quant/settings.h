@@ -36,6 +36,11 @@ struct quant_settings {
         int64_t level, iterations;
         double limit;
     } equalize;
+    struct {
+        bool on;
+        int64_t iterations, samples, rows, batch;
+        double rate, regularisation;
+    } adaround;
     struct dispatch_rule *dispatch; /* in the order given: the last that matches wins */
     size_t n_dispatch, cap_dispatch;
 };

@@ -1,10 +1,13 @@
 /* test_repair.c - what repairs accuracy: the float function is kept, and the repair acts. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ir_help.h"
 
-#include "exec/exec.h"
+#include "base/thread.h"
+#include "exec/fast.h"
+#include "quant/adaround_fit.h"
 #include "quant/repair.h"
 
 static uint32_t seed;
@@ -120,12 +123,29 @@ static const char *random_net(struct arena *a, uint32_t number)
     return str_text(&n.s);
 }
 
+/* {noise} after a type becomes that many numbers. */
+static const char *filled(struct arena *a, const char *text)
+{
+    const char *at = strstr(text, "{noise}"), *dims = at;
+    struct str s;
+    long n = 1;
+
+    str_init(&s, a);
+    while (*dims != '[')
+        dims--;
+    for (char *end; *dims != ']'; dims = end)
+        n *= strtol(dims + 1, &end, 10);
+    str_addn(&s, text, (size_t)(at - text));
+    noise(&s, n, 3);
+    str_add(&s, at + 7);
+    return str_text(&s);
+}
+
 /* -- running ------------------------------------------------------------------------------------------ */
 
-static struct tensor answer(struct fixture *f, struct graph *g)
+static struct tensor input_of(struct fixture *f, struct graph *g)
 {
-    struct tensor x = { 0 }, y;
-    struct plan *p;
+    struct tensor x = { 0 };
     const struct type *t = &graph_value(g, graph_region(g, MAIN_REGION)->inputs[0])->type;
     float *data = ARENA_ARRAY(f->arena, float, type_elements(t));
 
@@ -134,6 +154,15 @@ static struct tensor answer(struct fixture *f, struct graph *g)
         data[i] = (float)((int)dice(2000) - 1000) * 1e-3f;
     tensor_shape(&x, DT_f32, t->rank, t->dim);
     x.data = data;
+    return x;
+}
+
+static struct tensor answer(struct fixture *f, struct graph *g)
+{
+    const struct tensor x = input_of(f, g);
+    struct tensor y;
+    struct plan *p;
+
     assert_int_equal(exec_prepare("ref", g, NULL, f->arena, &p), OK);
     assert_int_equal(exec_run(p, &x, &y), OK);
     y.data = arena_dup(f->arena, y.data, y.bytes);
@@ -258,12 +287,156 @@ static void relu6_and_silu_are_refused(void **state)
     teardown(&f);
 }
 
+/* -- AdaRound ----------------------------------------------------------------------------------------- */
+
+enum { IN = 12, OUT = 19, ROWS = 512, HELD = 128 };
+
+/* Inputs that hang together, so that roundings can make up for each other. */
+static void make_rows(struct fixture *f, struct round_fit *fit, const float *w)
+{
+    float *x = ARENA_ARRAY(f->arena, float, (ROWS + HELD) * IN);
+    float *y = ARENA_ARRAY(f->arena, float, (ROWS + HELD) * OUT);
+
+    seed = 3;
+    for (int r = 0; r < ROWS + HELD; r++) {
+        const float common = (float)dice(1000) * 1e-3f;
+
+        for (int i = 0; i < IN; i++)
+            x[r * IN + i] = common + (float)dice(1000) * 2e-4f;
+        for (int o = 0; o < OUT; o++) {
+            for (int i = 0; i < IN; i++)
+                y[r * OUT + o] += x[r * IN + i] * w[o * IN + i];
+            y[r * OUT + o] = y[r * OUT + o] > 0 ? y[r * OUT + o] : 0;
+        }
+    }
+    fit->x = x;
+    fit->y = y;
+}
+
+static void fit(struct fixture *f, struct rows *r, struct round_fit *out, int threads)
+{
+    float *w = ARENA_ARRAY(f->arena, float, IN *OUT);
+    double *scale = ARENA_ARRAY(f->arena, double, OUT);
+
+    for (int i = 0; i < IN * OUT; i++)
+        w[i] = (float)((int)(i * 37 % 101) - 50) / 50;
+    for (int o = 0; o < OUT; o++)
+        scale[o] = 1.0 / 7;
+    *r = (struct rows){ .l = { .out = OUT, .in = IN, .group = 1, .inner = 1, .per_in = IN },
+                        .k = IN };
+    *out = (struct round_fit){ .r = r,
+                               .kernel = fast_isa(),
+                               .n_train = ROWS,
+                               .n_held = HELD,
+                               .act = ACT_RELU,
+                               .w = w,
+                               .bias_scale = 1,
+                               .n_scale = OUT,
+                               .scale = scale,
+                               .qmin = -7,
+                               .qmax = 7,
+                               .iterations = 400,
+                               .batch = 64,
+                               .rate = 0.05,
+                               .lambda = 0.1 };
+    make_rows(f, out, w);
+    out->out = ARENA_ARRAY(f->arena, float, IN *OUT);
+    out->before = ARENA_ARRAY(f->arena, double, OUT);
+    out->after = ARENA_ARRAY(f->arena, double, OUT);
+    out->kept = ARENA_ARRAY(f->arena, bool, OUT);
+    out->flipped = ARENA_ARRAY(f->arena, int64_t, OUT);
+    threads_set(threads);
+    round_fit_run(out, ARENA_ARRAY(f->arena, char, round_fit_scratch(out) * (size_t)threads));
+    threads_set(0);
+}
+
+/* Learned rounding stays on the grid, beats rounding to nearest on rows it has not seen, and gives the
+ * same bytes for any number of threads. */
+static void adaround_beats_nearest(void **state)
+{
+    struct fixture f;
+    struct rows r;
+    struct round_fit one, three;
+    double before = 0, after = 0;
+
+    (void)state;
+    setup(&f);
+    fit(&f, &r, &one, 1);
+    fit(&f, &r, &three, 3);
+    assert_memory_equal(one.out, three.out, IN * OUT * sizeof(float));
+    for (int o = 0; o < OUT; o++) {
+        before += one.before[o];
+        after += one.after[o];
+        for (int i = 0; one.kept[o] && i < IN; i++) {
+            const float q = one.out[o * IN + i] * 7;
+
+            assert_float_equal(q, rintf(q), 1e-4);
+            assert_true(fabsf(q - one.w[o * IN + i] * 7) < 1.001f);
+        }
+    }
+    assert_true(after < before / 3);
+    teardown(&f);
+}
+
+/* A convolution's rows, multiplied by its weights as the rows number them, are its results. */
+static void rows_are_the_convolution(void **state)
+{
+    static const char *const nets[] = {
+        "graph (%x : f32[2,4,5,6]) {\n  %w = const f32[6,2,3,2] {noise}\n"
+        "  %y = conv(%x, %w) {group=2, pads=[1,0,1,1], strides=[2,1], dilations=[1,2]}\n  yield "
+        "%y\n}\n",
+        "graph (%x : f32[1,5,6,4]) {\n  %w = const f32[4,3,3,1] {noise}\n"
+        "  %y = conv(%x, %w) {layout=last, group=4, auto_pad=SAME_UPPER, strides=[2,2]}\n  yield "
+        "%y\n}\n",
+        "graph (%x : f32[1,4,3,3]) {\n  %w = const f32[4,3,3,3] {noise}\n"
+        "  %y = conv_transpose(%x, %w) {group=2, pads=[1,1,0,0], strides=[2,2]}\n  yield %y\n}\n",
+        "graph (%x : f32[1,3,3,4]) {\n  %w = const f32[3,3,3,4] {noise}\n"
+        "  %y = conv_transpose(%x, %w) {layout=last, auto_pad=SAME_UPPER, strides=[2,2]}\n"
+        "  yield %y\n}\n",
+        "graph (%x : f32[5,4]) {\n  %w = const f32[4,3] {noise}\n"
+        "  %y = gemm(%x, %w) {alpha=0.5}\n  yield %y\n}\n",
+        "graph (%x : f32[2,5,4]) {\n  %w = const f32[3,4] {noise}\n"
+        "  %y = fully_connected(%x, %w) {keep_num_dims=1}\n  yield %y\n}\n",
+    };
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(nets); k++) {
+        struct fixture f;
+        struct graph *g;
+        struct tensor x, w, y;
+        struct rows r;
+        float in[64], out[16];
+
+        setup(&f);
+        g = graph_of(&f, filled(f.arena, nets[k]));
+        graph_fix_io(g);
+        x = input_of(&f, g);
+        y = answer(&f, g);
+        graph_const_tensor(g, named(g, "w"), &w);
+        assert_true(rows_of(g, maker(g, "y"), &graph_value(g, named(g, "x"))->type,
+                            &graph_value(g, named(g, "y"))->type, 1000, &r));
+        assert_int_equal(r.per, r.positions);
+        for (int64_t p = 0; p < r.per; p++) {
+            rows_outputs(&r, y.data, rows_position(&r, 0, p), out);
+            for (int64_t o = 0; o < r.l.out; o++) {
+                double sum = 0;
+
+                rows_inputs(&r, x.data, rows_position(&r, 0, p), o / (r.l.out / r.l.group), in);
+                for (int64_t i = 0; i < r.k; i++)
+                    sum += (double)in[i] * ((float *)w.data)[rows_weight_at(&r, o, i)];
+                assert_float_equal(sum, out[o], 1e-5);
+            }
+        }
+        teardown(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equalized_nets_compute_the_same),
-        cmocka_unit_test(a_pair_is_equalized),
-        cmocka_unit_test(relu6_and_silu_are_refused),
+        cmocka_unit_test(equalized_nets_compute_the_same), cmocka_unit_test(a_pair_is_equalized),
+        cmocka_unit_test(relu6_and_silu_are_refused),      cmocka_unit_test(adaround_beats_nearest),
+        cmocka_unit_test(rows_are_the_convolution),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
