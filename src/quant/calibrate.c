@@ -136,7 +136,7 @@ static enum status observe_all(struct quant *q, int64_t *used)
 /* Does the range of this value count? Not where a kernel fixes it or a clamp follows. */
 static bool counts(struct quant *q, uint32_t v)
 {
-    return q->wanted[v] && !q->unseen[v] && !q->fixed[quant_root(q, v)];
+    return q->wanted[v] && !q->unseen[v] && !quant_is_fixed(q, quant_root(q, v), DT_i8);
 }
 
 enum status quant_calibrate(struct quant *q)

@@ -65,7 +65,7 @@ static const struct encoding *of_rule(struct quant *q, const struct rule *r, enu
     return encoding_new(q->g->arena, store, scale, zero > qmax ? qmax : zero);
 }
 
-static bool is_fixed(const struct quant *q, uint32_t root, enum dtype store)
+bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store)
 {
     return q->fixed[root] && rule_kind_for(q->fixed[root], q->o->format, store) == RULE_FIXED;
 }
@@ -79,7 +79,7 @@ const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype
         return NULL;
     root = quant_root(q, v.i);
     if (!q->enc[root][k])
-        q->enc[root][k] = is_fixed(q, root, store)
+        q->enc[root][k] = quant_is_fixed(q, root, store)
                               ? of_rule(q, q->fixed[root], store)
                               : quant_range_encoding(q, quant_range(q, root, k, store), store);
     return q->enc[root][k];
@@ -114,7 +114,7 @@ const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dty
     const struct stats *s = v.i < q->n_values ? q->stats[v.i] : NULL;
     const struct range_target t = quant_target(q, store);
 
-    if (!s || s->n == 0 || q->unseen[v.i] || q->fixed[quant_root(q, v.i)])
+    if (!s || s->n == 0 || q->unseen[v.i] || quant_is_fixed(q, quant_root(q, v.i), store))
         return quant_encoding_as(q, v, store);
     return quant_range_encoding(q, q->method->choose(s, &t).r, store);
 }

@@ -44,7 +44,7 @@ struct quant {
     uint32_t *parent;     /* union-find of values that share an encoding */
     bool *unseen;         /* its own range does not count (clamped afterwards) */
     /* by root: */
-    const struct rule **fixed;                   /* the encoding is this rule's kernel's */
+    const struct rule **fixed; /* where quant_is_fixed: the encoding is its kernel's */
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
     struct quant_groups *groups;                 /* ranges.c */
 };
@@ -83,6 +83,8 @@ enum status quant_half(struct quant *q, value_id v);
 struct range_target quant_target(const struct quant *q, enum dtype store);
 enum status quant_ranges(struct quant *q);
 struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store);
+/* Is the encoding of this group its kernel's, at that width? */
+bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store);
 bool quant_is_symmetric(const struct quant *q, enum dtype store);
 /* pick.c: ranges of the groups, then the weights' encodings of all integer nodes. May be called
  * again after q->bits changed. */

@@ -241,7 +241,7 @@ enum status quant_ranges(struct quant *q)
     for (node_id x = graph_first(q->g, MAIN_REGION); has_node(x); x = graph_next(q->g, x))
         TRY(add_constants(q, x));
     for (uint32_t i = 0; i < q->n_values; i++)
-        if (q->groups->group[i].stats && !q->fixed[i]) {
+        if (q->groups->group[i].stats && !quant_is_fixed(q, i, store)) {
             q->groups->known[i][j.k] = true;
             root[n++] = i;
         }
