@@ -37,18 +37,22 @@ static void name_by_author(struct slip_job *j, struct view *v, const struct grap
     }
 }
 
-static enum status view_file(struct slip_job *j, const char *path, struct graph *g, struct view *v)
+/* A format with a view of its own shows what the file says, also where we could not run it. */
+static enum status view_file(struct slip_job *j, const char *path, struct view *v)
 {
-    const struct format *f = format_by_name(g->format);
-    struct pipeline_options o = { .bisect = -1 };
-    struct blob *file;
+    static const struct read_options o = { 0 };
+    struct pipeline_options p = { .bisect = -1 };
+    struct graph *g = session_graph(j->session);
+    const struct format *f = NULL;
+    struct blob *file = NULL;
 
-    if (f && f->view) {
-        TRY(blob_map(g->arena, path, j->diags, &file));
+    TRY(format_of_file(g, path, &f, &file));
+    view_init(v, j->arena, path, f->name);
+    if (f->view)
         return f->view(v, g, file);
-    }
-    /* A quantise/dequantise pair is how its file says that a tensor is stored as integers. */
-    TRY(passes_run(g, "fold-qdq", &o));
+    TRY(format_read_file(g, path, &o));
+    /* A quantise/dequantise pair is how such a file says that a tensor is stored as integers. */
+    TRY(passes_run(g, "fold-qdq", &p));
     view_graph(v, g);
     return OK;
 }
@@ -56,16 +60,22 @@ static enum status view_file(struct slip_job *j, const char *path, struct graph 
 enum status check_file(struct slip_job *j, const char *path, const struct profile *p,
                        const struct graph *author, struct violations *out)
 {
-    static const struct read_options o = { 0 };
-    struct graph *g = session_graph(j->session);
     struct view *v = ARENA_NEW(j->arena, struct view);
 
-    TRY(format_read_file(g, path, &o));
-    view_init(v, j->arena, path, g->format);
-    TRY(view_file(j, path, g, v));
+    TRY(view_file(j, path, v));
     if (author)
         name_by_author(j, v, author);
     profile_check_view(j->arena, v, p, out);
+    return OK;
+}
+
+enum status check_format(struct slip_job *j, const char *path, const struct profile *p, bool *as_is)
+{
+    const struct format *f = NULL;
+    struct blob *file = NULL;
+
+    TRY(format_of_file(session_graph(j->session), path, &f, &file));
+    *as_is = profile_has_format(p, f->name);
     return OK;
 }
 

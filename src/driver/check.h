@@ -9,6 +9,9 @@
  * it was written from (NULL: none): operators then go by the names of its nodes. */
 enum status check_file(struct slip_job *j, const char *path, const struct profile *p,
                        const struct graph *author, struct violations *out);
+/* Is the file of a format that the device loads? */
+enum status check_format(struct slip_job *j, const char *path, const struct profile *p,
+                         bool *as_is);
 /* A graph as convert would write it for the profile; the graph is prepared for that format. */
 enum status check_converted(struct slip_job *j, struct graph *g, const struct profile *p,
                             struct violations *out);

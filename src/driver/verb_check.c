@@ -13,6 +13,7 @@ static enum status run(struct slip_job *j)
     const struct profile *p;
     struct violations v;
     struct graph *g;
+    bool as_is = false;
 
     if (!target) {
         job_usage(j, "no target to check against");
@@ -20,12 +21,12 @@ static enum status run(struct slip_job *j)
         return ERR_USAGE;
     }
     TRY(profile_load(j->arena, target, j->diags, &p));
-    TRY(job_read_model(j, path, &g));
-    const bool as_is = profile_has_format(p, g->format) && !is_reshaped(j);
-
+    TRY(check_format(j, path, p, &as_is));
+    as_is = as_is && !is_reshaped(j);
     if (as_is) {
         TRY(check_file(j, path, p, NULL, &v));
     } else {
+        TRY(job_read_model(j, path, &g));
         TRY(job_cut(j, g));
         TRY(check_converted(j, g, p, &v));
         job_say(j, "checked as convert would write it: %s\n", p->formats.v[0]);

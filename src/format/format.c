@@ -58,29 +58,36 @@ static enum status unknown_format(struct graph *g, const char *path)
     return st;
 }
 
-enum status format_read_file(struct graph *g, const char *path, const struct read_options *o)
+enum status format_of_file(struct graph *g, const char *path, const struct format **out,
+                           struct blob **file)
 {
-    struct blob *file;
     const struct format *best = NULL;
     int score = 0;
     g->file = arena_str(g->arena, path);
-    TRY(blob_map(g->arena, path, g->diags, &file));
+    TRY(blob_map(g->arena, path, g->diags, file));
     for (size_t i = 0; formats[i]; i++) {
-        const size_t n = file->bytes < 4096 ? file->bytes : 4096;
-        const int s = formats[i]->read ? formats[i]->probe(file->data, n) : 0;
+        const size_t n = (*file)->bytes < 4096 ? (*file)->bytes : 4096;
+        const int s = formats[i]->read ? formats[i]->probe((*file)->data, n) : 0;
         if (s > score) {
             score = s;
             best = formats[i];
         }
     }
-    if (!best && file->bytes == 0) {
+    if (!best && (*file)->bytes == 0) {
         struct where at = WHERE_NONE;
         at.file = path;
         return diag_error(g->diags, DIAG_file, at, "the file is empty");
     }
-    if (!best)
-        return unknown_format(g, path);
-    TRY(best->read(g, file, o));
+    *out = best;
+    return best ? OK : unknown_format(g, path);
+}
+
+enum status format_read_file(struct graph *g, const char *path, const struct read_options *o)
+{
+    struct blob *file = NULL;
+    const struct format *f = NULL;
+    TRY(format_of_file(g, path, &f, &file));
+    TRY(f->read(g, file, o));
     TRY(graph_infer(g));
     return graph_verify(g, STAGE_ANY);
 }

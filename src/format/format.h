@@ -41,7 +41,10 @@ struct format {
 extern const struct format *const formats[]; /* NULL-terminated */
 const struct format *format_by_name(const char *name);
 const struct format *format_by_suffix(const char *path);
-/* Map the file, probe, read, infer and verify. */
+/* Map the file and find its format by content; g: whose arena and diagnostics are used. */
+enum status format_of_file(struct graph *g, const char *path, const struct format **out,
+                           struct blob **file);
+/* The same, then read, infer and verify. */
 enum status format_read_file(struct graph *g, const char *path, const struct read_options *o);
 
 #endif

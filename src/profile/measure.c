@@ -53,7 +53,7 @@ static void take_shape(struct measure *m, const struct condition *c, const struc
     const int rank = t->type.rank;
 
     if (rank == RANK_UNKNOWN) {
-        if (c->pred == PRED_static)
+        if (c->pred == PRED_static || c->pred == PRED_static_inner)
             measure_truth(m, false);
         return;
     }
@@ -65,6 +65,8 @@ static void take_shape(struct measure *m, const struct condition *c, const struc
         number_if_known(m, dim(t, 0));
     if (c->pred == PRED_static)
         measure_truth(m, type_is_static(&t->type));
+    if (c->pred == PRED_static_inner)
+        measure_truth(m, rank == 0 || product_but(t, 1u) >= 0);
     if (c->pred == PRED_elements)
         number_if_known(m, type_elements(&t->type));
     if (c->pred == PRED_rows && rank > 0 && product_but(t, 1u << (rank - 1)) >= 0)
@@ -86,6 +88,8 @@ static void take_encoding(struct measure *m, const struct condition *c, const st
     const struct encoding *e = t->enc;
 
     if (c->pred == PRED_quantised)
+        measure_truth(m, e != NULL);
+    if (c->pred == PRED_scaled && dtype_is_int(t->type.dtype) && dtype_bits(t->type.dtype) <= 16)
         measure_truth(m, e != NULL);
     if (!e)
         return;
@@ -141,6 +145,8 @@ static void take_values(struct measure *m, const struct condition *c, const stru
     if (!view_ints(t, v, (int)want, &n))
         return;
     for (int i = 0; i < n; i++) {
+        if (c->has_axis && i != (c->axis < 0 ? c->axis + n : c->axis))
+            continue;
         if (c->pred == PRED_value)
             measure_number(m, (double)v[i]);
         else if (rank >= 0 && c->pred == PRED_axes)
@@ -185,6 +191,7 @@ static void take_tensor(struct measure *m, const struct condition *c, const stru
         take_neighbours(m, c, t);
         return;
     case PRED_quantised:
+    case PRED_scaled:
     case PRED_granularity:
     case PRED_quantised_axis:
     case PRED_scale:
@@ -256,6 +263,40 @@ static void take_kernel(struct measure *m, enum predicate p, const struct view *
         measure_number(m, (double)hw[1]);
 }
 
+/* TFLite's names; ONNX's strides are an attribute in the order of the dims. */
+static int64_t window_attr(const struct view_op *op, const char *const names[2], const char *onnx,
+                           int i)
+{
+    return whole_attr(op, onnx, i, whole_attr(op, names[i], 0, 1));
+}
+
+static void take_window(struct measure *m, enum predicate p, const struct view *v,
+                        const struct view_op *op)
+{
+    static const char *const stride[] = { "stride_h", "stride_w" };
+    static const char *const dilation[] = { "dilation_h_factor", "dilation_w_factor" };
+    const struct view_attr *padding = view_attr_get(op, "padding");
+    const int first = channels_last(v) ? 1 : 2;
+    int64_t hw[2];
+    bool padded = false;
+
+    if (!kernel(v, op, hw))
+        return;
+    for (int i = 0; i < 2; i++) {
+        const int64_t in = dim(operand(op, 0), first + i), out = dim(op->out[0], first + i);
+        const int64_t s = window_attr(op, stride, "strides", i);
+        const int64_t d = window_attr(op, dilation, "dilations", i);
+
+        if (in < 0 || out < 0)
+            return;
+        if (p == PRED_stride && out > 1)
+            measure_number(m, (double)s);
+        padded = padded || (out - 1) * s + (hw[i] - 1) * d + 1 > in;
+    }
+    if (p == PRED_padded && padding && padding->text)
+        measure_truth(m, padded && strcmp(padding->text, "SAME") == 0);
+}
+
 static void take_upscale(struct measure *m, enum predicate p, const struct view *v,
                          const struct view_op *op)
 {
@@ -266,9 +307,11 @@ static void take_upscale(struct measure *m, enum predicate p, const struct view 
     for (int i = 0; i < 2; i++) {
         const int64_t in = dim(operand(op, 0), first + i), out = dim(op->out[0], first + i);
 
-        if (in - less <= 0 || out < 0)
+        if (in < 1 || out < 0)
             return;
-        factor[i] = (double)(out - less) / (double)(in - less);
+        factor[i] = in > less        ? (double)(out - less) / (double)(in - less)
+                    : out - less > 0 ? INFINITY
+                                     : 1;
     }
     if (p == PRED_upscale_ratio) {
         if (factor[0] > 0)
@@ -291,7 +334,7 @@ static void take_shape_ratio(struct measure *m, const struct view_op *op)
         const int64_t k = dim(operand(op, 1), 1 + i), out = dim(op->out[0], 1 + i);
 
         if (in > 0 && s > 0 && out >= 0 && k >= 0)
-            measure_number(m, (double)(same ? out : out - (k - s)) / (double)(in * s));
+            measure_number(m, (double)(same || k < s ? out : out - (k - s)) / (double)(in * s));
     }
 }
 
@@ -383,6 +426,11 @@ static void take_operator(struct measure *m, const struct condition *c, const st
     case PRED_kernel_height:
     case PRED_kernel_area:
         take_kernel(m, c->pred, v, op);
+        return;
+    case PRED_stride:
+    case PRED_padded:
+        if (op->n_out)
+            take_window(m, c->pred, v, op);
         return;
     case PRED_upscale:
     case PRED_upscale_ratio:

@@ -39,8 +39,8 @@ struct condition {
     int index;
     bool some;        /* one tensor, or one number, that passes is enough */
     const char *name; /* attribute */
-    int axis;         /* dim, weight-sum */
-    bool has_min, has_max;
+    int axis;         /* dim, value, weight-sum */
+    bool has_axis, has_min, has_max;
     double min, max;
     int64_t multiple;       /* 0: any */
     struct strs in, not_in; /* words, or numbers as they are spelled */

@@ -233,6 +233,7 @@ static enum status read_params(struct reader *r, const struct json *j, struct co
     if (axis && (!json_is(axis, JSON_INT) || axis->i < -MAX_RANK || axis->i >= MAX_RANK))
         return fault(r, axis, "\"axis\" is not a number from %d to %d", -MAX_RANK, MAX_RANK - 1);
     c->axis = (int)json_as_int(axis, 0);
+    c->has_axis = axis != NULL;
     if ((is && !json_is(is, JSON_BOOL)) || (some && !json_is(some, JSON_BOOL)))
         return fault(r, is ? is : some, "true or false is expected");
     c->truth = json_as_bool(is, true);
