@@ -210,7 +210,13 @@ class Maker:
         dtype = self.dtype('f32')
         n, i, o = self.pick(1, 1, 3), int(self.rng.integers(1, 20)), int(self.rng.integers(1, 20))
         x, y = self.act([n, i], dtype), self.act([n, o], dtype)
+        if self.rng.random() < 0.1:  # about the most an accumulator holds: 65536 * 127
+            i, o = self.pick(65536, 65537), 1
+            x.shape, y.shape = [n, i], [n, o]
         weights = self.weights([o, i], dtype, 0, o)
+        if i > 1000:
+            weights.data[:] = 127
+            weights.zero = 0
         if dtype == 'f32':
             weights = T(weights.shape, 'f32', None, data=np.zeros(weights.shape, np.float32))
         if self.rng.random() < 0.2:
