@@ -124,6 +124,16 @@ refuse unknown-scheme 2 "int3" convert relu.onnx -o out.tflite --quantize int3 -
 refuse unknown-engine 2 "warp" run relu.onnx --inputs random:1:1 --engine warp --out out
 refuse unknown-pass 2 "fuse-everything" opt relu.onnx --passes fuse-everything
 
+# -- analysis and comparison ------------------------------------------------------------------------
+refuse analyse-without-scheme 2 "--analyse does nothing" convert relu.onnx -o out.onnx --analyse
+refuse report-unwritable 1 "nowhere/r.html" quantize relu.onnx --scheme int8 --calib random:1:1 --report nowhere/r.html
+printf '{"activation_encodings": {"x": [{"bitwidth": 8, "scale": -1, "offset": 0}]}}' >wrong.json
+printf '{"layers": []}' >other.json
+refuse diff-wrong-scale 1 "wrong.json" diff relu.onnx wrong.json
+refuse diff-other-json 1 "activation_encodings" diff relu.onnx other.json
+refuse diff-cut-file 1 "cut.onnx" diff relu.onnx cut.onnx
+refuse diff-data-without-model 2 "go together" diff relu.onnx relu.onnx --inputs random:1:1
+
 # -- real models that are meant to be refused -----------------------------------------------------
 if [ -d "$SHARED/models/onnx" ]; then
     refuse qonnx 3 "Quant" convert "$SHARED/models/onnx/qonnx_tfc_2w2a.onnx" -o out.tflite
