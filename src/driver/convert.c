@@ -265,22 +265,45 @@ static enum status refuse_idle_options(struct slip_job *j)
     return OK;
 }
 
+/* Data to calibrate on, and a target that says what it wants: its own scheme. */
+static const char *default_scheme(struct slip_job *j, const struct legalise *l, const char *scheme)
+{
+    if (scheme || !l->profile || !job_has(j, "calib") || !l->profile->quant.default_scheme)
+        return scheme;
+    job_say(j, "target %s: scheme %s\n", l->profile->id, l->profile->quant.default_scheme);
+    return l->profile->quant.default_scheme;
+}
+
+/* Layout of the inputs and outputs: TFLite devices want channels-last unless told otherwise. */
+static const char *border_layout(struct slip_job *j, const struct legalise *l,
+                                 const struct format *f)
+{
+    if (l->profile && !job_has(j, "io-layout") && strcmp(f->name, "tflite") == 0)
+        return "nhwc unknown=stay";
+    return job_string(j, "io-layout");
+}
+
 enum status convert_graph(struct slip_job *j, struct graph *g, const char *scheme)
 {
     const char *out = job_string(j, "output");
-    const char *layout = job_string(j, "io-layout");
     const struct write_options w = { .opset = (int)job_int(j, "opset", 0),
                                      .external_data = job_flag(j, "external-data") };
     struct pipeline_options p;
     struct quant_report q = { 0 };
     const struct format *f = NULL;
     bool only_stats = job_has(j, "shard");
+    struct legalise legal;
+
+    TRY(legalise_open(j, &legal));
+    scheme = default_scheme(j, &legal, scheme);
     const bool only_analysis = scheme && analysis_wanted(j) && !out;
 
     if (!scheme)
         TRY(refuse_idle_options(j));
     if (only_analysis)
         TRY(analysis_format(j, g, &f));
+    else if (legal.profile && !only_stats)
+        TRY(legalise_format(j, &legal, out, &f));
     else if (!only_stats || out)
         TRY(find_format(j, out, &f));
     else
@@ -291,11 +314,13 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     if (strcmp(f->name, "slip") != 0) {
         if (scheme || strcmp(f->name, "onnx") != 0)
             TRY(job_need_supported(j, g));
+        TRY(legalise_keep(j, &legal, g));
         TRY(passes_run(g, "canon", &p));
+        const char *layout = border_layout(j, &legal, f);
         if (strcmp(layout, "keep") != 0)
             TRY(passes_run(g, arena_printf(j->arena, "io-layout{to=%s}", layout), &p));
         TRY(passes_run(g, f->name, &p));
-        TRY(legalise_graph(j, g, f, &p));
+        TRY(legalise_run(j, &legal, g, f, &p));
     }
     if (scheme) {
         TRY(quantise(j, g, scheme, f, &q));
@@ -309,5 +334,6 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     TRY(graph_verify(g, STAGE_ANY));
     TRY(f->write(g, out, &w));
     report(j, g, out, f, &q);
-    return analysis_report(j, &q, out);
+    TRY(analysis_report(j, &q, out));
+    return legalise_check(j, &legal, g, out);
 }

@@ -37,6 +37,7 @@
     { "shard",     0,   false, SLIP_OPT_STRING, "I/N",      NULL, NULL,   "calibrate on part I of N only, with --stats; auto: from the job scheduler" },    \
     { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,       NULL, NULL,   ".raw files hold the inputs' own type, not float32" },                            \
+    { "target",    'T', false, SLIP_OPT_STRING, "PROFILE", NULL, NULL, "make it fit this target, and check that it does ('slipway list targets')" },        \
     { "passes",    0,   false, SLIP_OPT_STRING, "LIST",     NULL, NULL,   "rewrites to run before quantisation: legal-rank{max=4},legal-gather" },          \
     { "adaround",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: learn for each weight whether to round it up or down" },                       \
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \

@@ -37,8 +37,8 @@ static bool passes_through(const struct graph *g, const struct node *n)
            n->op != OP_mat_mul;
 }
 
-/* Nearest spatial op or transposition, breadth first over operands or readers of rank 4. */
-static enum layout layout_of(const struct graph *g, value_id v, bool forward)
+/* Nearest spatial op or transposition, breadth first over operands or readers of rank 4; -1: none. */
+static int said_layout(const struct graph *g, value_id v, bool forward)
 {
     value_id queue[LOOK_AHEAD];
     int head = 0, tail = 0;
@@ -51,7 +51,7 @@ static enum layout layout_of(const struct graph *g, value_id v, bool forward)
             const struct node *p = graph_node(g, n);
             const int said = says(p, forward);
             if (said >= 0)
-                return (enum layout)said;
+                return said;
             if (passes_through(g, p) && tail < LOOK_AHEAD) {
                 if (forward)
                     queue[tail++] = p->out[0];
@@ -63,7 +63,16 @@ static enum layout layout_of(const struct graph *g, value_id v, bool forward)
             n = u ? u->user : NO_NODE;
         }
     }
-    return g->format && strcmp(g->format, "tflite") == 0 ? LAYOUT_LAST : LAYOUT_FIRST;
+    return -1;
+}
+
+/* Is v to be turned? Where nobody says how it lies, it lies as its format has it, or (sure) stays. */
+static bool differs(const struct graph *g, value_id v, bool forward, enum layout to, bool sure)
+{
+    const int said = said_layout(g, v, forward);
+    if (said >= 0 || sure)
+        return said >= 0 && said != (int)to;
+    return (g->format && strcmp(g->format, "tflite") == 0 ? LAYOUT_LAST : LAYOUT_FIRST) != to;
 }
 
 static void compose(struct io *io, const int64_t *perm)
@@ -102,9 +111,9 @@ static bool eligible(const struct graph *g, value_id v)
 }
 
 static enum status turn_input(struct graph *g, struct pass_ctx *c, value_id v, struct io *io,
-                              enum layout to)
+                              enum layout to, bool sure)
 {
-    if (!eligible(g, v) || layout_of(g, v, true) == to || !pass_may(c))
+    if (!eligible(g, v) || !differs(g, v, true, to, sure) || !pass_may(c))
         return OK;
     const int64_t *perm = to == LAYOUT_LAST ? to_last : to_first;
     const int64_t *back = to == LAYOUT_LAST ? to_first : to_last;
@@ -129,11 +138,11 @@ static enum status turn_input(struct graph *g, struct pass_ctx *c, value_id v, s
 }
 
 static enum status turn_output(struct graph *g, struct pass_ctx *c, int index, struct io *io,
-                               enum layout to)
+                               enum layout to, bool sure)
 {
     const node_id yield = graph_region(g, MAIN_REGION)->last;
     const value_id v = graph_node(g, yield)->in[index].v;
-    if (!eligible(g, v) || layout_of(g, v, false) == to || !pass_may(c))
+    if (!eligible(g, v) || !differs(g, v, false, to, sure) || !pass_may(c))
         return OK;
     const int64_t *perm = to == LAYOUT_LAST ? to_last : to_first;
     uint8_t p[4];
@@ -159,21 +168,22 @@ static enum status run(struct graph *g, struct pass_ctx *c)
         return diag_error(g->diags, DIAG_usage, WHERE_NONE,
                           "pass io-layout: to=%s, expected keep, nhwc or nchw", to);
     const enum layout want = strcmp(to, "nhwc") == 0 ? LAYOUT_LAST : LAYOUT_FIRST;
+    const bool sure = strcmp(pass_option(c, "unknown", "turn"), "stay") == 0;
     const struct region *main_region = graph_region(g, MAIN_REGION);
     size_t k = 0;
     for (size_t i = 0; i < main_region->n_inputs && k < g->n_io_in; i++)
         if (!is_state_input(g, main_region->inputs[i]))
-            TRY(turn_input(g, c, main_region->inputs[i], &g->io_in[k++], want));
+            TRY(turn_input(g, c, main_region->inputs[i], &g->io_in[k++], want, sure));
     k = 0;
     for (int i = 0; i < graph_yield_node(g, MAIN_REGION)->n_in && k < g->n_io_out; i++)
         if (!is_state_output(g, i))
-            TRY(turn_output(g, c, i, &g->io_out[k++], want));
+            TRY(turn_output(g, c, i, &g->io_out[k++], want, sure));
     return OK;
 }
 
 const struct pass pass_io_layout = {
     .name = "io-layout",
     .help = "show inputs and outputs of rank 4 channels-last or -first",
-    .options = "to=keep|nhwc|nchw",
+    .options = "to=keep|nhwc|nchw unknown=turn|stay",
     .run = run,
 };

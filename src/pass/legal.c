@@ -32,7 +32,7 @@ value_id legal_fold(struct lo *l, value_id v)
     return out;
 }
 
-static bool in_list(const char *s, const char *word, size_t n)
+bool legal_in_list(const char *s, const char *word, size_t n)
 {
     for (;;) {
         const size_t part = strcspn(s, "+");
@@ -79,7 +79,7 @@ enum status legal_run_ops(struct graph *g, struct pass_ctx *c, const struct lega
     for (int shared = 0; shared < 2; shared++)
         for (const struct lo_rule *x = shared ? r->shared : r->own; x && x->fn; x++) {
             const char *op = op_get(x->op)->name;
-            if (in_list(list, op, strlen(op)) && n < (int)COUNT(chosen) - 1)
+            if (legal_in_list(list, op, strlen(op)) && n < (int)COUNT(chosen) - 1)
                 chosen[n++] = *x;
         }
     chosen[n] = (struct lo_rule){ 0, NULL, false };

@@ -18,6 +18,8 @@ struct legal_rules {
     const char *usual;
 };
 enum status legal_run_ops(struct graph *g, struct pass_ctx *c, const struct legal_rules *r);
+/* Is this word in the list a+b+c? */
+bool legal_in_list(const char *list, const char *word, size_t n);
 /* v is a constant scalar, or all its elements are equal. */
 bool legal_constant(const struct lo *l, value_id v, double *x);
 

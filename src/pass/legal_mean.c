@@ -68,7 +68,9 @@ static enum status mean(struct lo *l)
         taken[d] = true;
     }
     const int64_t c = x.dim[last ? 3 : 1], h = x.dim[first], w = x.dim[first + 1];
-    if ((taken[0] ? h : 1) * (taken[1] ? w : 1) <= legal_int(l->c, "max", 65536) ||
+    const int64_t most = legal_int(l->c, "axis", INT64_MAX);
+    if (((taken[0] ? h : 1) * (taken[1] ? w : 1) <= legal_int(l->c, "max", 65536) &&
+         (!taken[0] || h <= most) && (!taken[1] || w <= most)) ||
         (taken[0] && !cuts(h, side)) || (taken[1] && !cuts(w, side)) || !pass_may(l->c))
         return OK;
     value_id v = lo_in(l, 0);
@@ -87,7 +89,8 @@ static enum status run(struct graph *g, struct pass_ctx *c)
 
 const struct pass pass_legal_mean = {
     .name = "legal-mean",
-    .help = "means of more than max elements as chains of average pools of at most side rows",
-    .options = "max=65536 side=256 layout=nhwc|nchw",
+    .help = "means of more than max elements, or of axis along one, as chains of average pools of "
+            "at most side rows",
+    .options = "max=65536 axis=N side=256 layout=nhwc|nchw",
     .run = run,
 };

@@ -5,8 +5,10 @@
  * the reference kernel resizes the identity matrix with the node's own attributes and scale. Exact up
  * to the rounding of sums; bit-equal for nearest (finite inputs).
  *
- * keep=whole (the usual) leaves axes that grow by a whole factor.
+ * keep=whole (the usual) leaves nodes whose axes grow by whole factors; keep=2+4+8 those that grow by
+ * one of these along both axes; half=2 is such a list for half-pixel coordinates (Ethos-U).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "pass/legal.h"
@@ -76,14 +78,36 @@ static value_id along(struct lo *l, value_id v, struct type *t, int d, int64_t o
     return v;
 }
 
+/* Does the device take this node as it is? */
+static bool kept(const struct lo *l, const struct type *x, const struct type *y)
+{
+    const struct resize_attrs *a = lo_node(l)->attrs;
+    const char *keep = pass_option(l->c, "keep", "whole");
+    int64_t common = 0;
+    if (a->coordinate_transformation_mode == COORD_HALF_PIXEL)
+        keep = pass_option(l->c, "half", keep);
+    for (int d = 0; d < x->rank; d++) {
+        const int64_t factor = y->dim[d] % x->dim[d] ? 0 : y->dim[d] / x->dim[d];
+        if (factor == 1 && y->dim[d] == x->dim[d])
+            continue;
+        if (strcmp(keep, "none") == 0 || factor == 0 ||
+            (strcmp(keep, "whole") != 0 && common && factor != common))
+            return false;
+        common = factor;
+    }
+    char word[24];
+    if (common == 0 || strcmp(keep, "whole") == 0)
+        return true;
+    const int n = snprintf(word, sizeof word, "%d", (int)common);
+    return legal_in_list(keep, word, (size_t)n);
+}
+
 static enum status resize(struct lo *l)
 {
     const struct resize_attrs *a = lo_node(l)->attrs;
     struct type t = *lo_type(l, lo_in(l, 0));
     const struct type y = *lo_type(l, lo_node(l)->out[0]);
-    const bool whole = strcmp(pass_option(l->c, "keep", "whole"), "whole") == 0;
     double scale[MAX_RANK];
-    bool any = false;
     if (!type_is_static(&t) || !type_is_static(&y) || t.dtype != DT_f32 ||
         a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE ||
         a->keep_aspect_ratio_policy != 0 || type_elements(&y) < 1)
@@ -91,9 +115,8 @@ static enum status resize(struct lo *l)
     for (int d = 0; d < t.rank; d++) {
         if (t.dim[d] > legal_int(l->c, "max", 1024) || !scale_of(l, d, t.rank, &scale[d]))
             return OK;
-        any = any || (whole ? y.dim[d] % t.dim[d] != 0 : y.dim[d] != t.dim[d]);
     }
-    if (!any || !pass_may(l->c))
+    if (kept(l, &t, &y) || !pass_may(l->c))
         return OK;
     value_id v = lo_in(l, 0);
     for (int d = 0; d < t.rank; d++)
@@ -110,7 +133,7 @@ static enum status run(struct graph *g, struct pass_ctx *c)
 
 const struct pass pass_legal_resize = {
     .name = "legal-resize",
-    .help = "resizing by factors that are not whole (keep=none: by any) as products with matrices",
-    .options = "keep=whole|none max=1024",
+    .help = "resizing by factors that are not whole, or in no list, as products with matrices",
+    .options = "keep=whole|none|2+4+8 half=whole|none|2 max=1024",
     .run = run,
 };

@@ -247,5 +247,8 @@ enum status passes_run(struct graph *g, const char *list, const struct pipeline_
     static const struct pipeline_options none = { .bisect = -1 };
     struct run r = { .g = g, .o = o ? o : &none };
     r.budget = r.o->bisect < 0 ? SIZE_MAX : (size_t)r.o->bisect;
-    return run_list(&r, list, strlen(list));
+    const enum status st = run_list(&r, list, strlen(list));
+    if (r.o->changes)
+        *r.o->changes += r.changes;
+    return st;
 }

@@ -44,6 +44,7 @@ struct pipeline_options {
     bool time;
     void (*print)(const char *title, const char *text, void *ctx);
     void *ctx;
+    size_t *changes; /* how many rewrites there were; NULL: not asked */
 };
 /* Run a comma-separated list, or the name of a preset ("canon", "tflite", "onnx", "fast"). */
 enum status passes_run(struct graph *g, const char *list, const struct pipeline_options *o);

@@ -295,10 +295,13 @@ static enum status read_severity(struct reader *r, const struct json *j, enum se
     return OK;
 }
 
+/* A pass of the list; its options need not be said again. */
 static bool names_pass(const struct strs *rewrites, const char *rewrite)
 {
+    const size_t n = strcspn(rewrite, "{");
+
     for (int i = 0; i < rewrites->n; i++)
-        if (strcmp(rewrites->v[i], rewrite) == 0)
+        if (strcspn(rewrites->v[i], "{") == n && memcmp(rewrites->v[i], rewrite, n) == 0)
             return true;
     return false;
 }

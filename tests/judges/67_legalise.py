@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 import judge
-from judge import OUT, slipway
+from judge import OUT, SHARED, slipway
 
 F = np.float32
 
@@ -470,6 +470,119 @@ def batch(net):
 
 
 seeds('batch of one', 3, batch, 'legal-batch', exact=False)
+
+# -- whole conversions for a target -----------------------------------------------------------------------------------
+UVQ = os.path.join(SHARED, 'models', 'workflows', 'uvq')
+
+
+def verified(original, artifact, least, *more, data='random:5:1'):
+    """What verify says of the artifact against the original: None, or why not."""
+    status, said, talk = slipway('verify', original, artifact, '--inputs', data, '--min-sqnr', least, '--reference-engine', 'fast', *more)
+    return None if status == 0 else f'verify: {said} {talk}'
+
+
+def fits(path, most, io, integers):
+    """Read by LiteRT: rank, operators, inputs; None, or what is wrong."""
+    net = open_tflite(path)
+    ops, tall = tflite_facts(net)
+    tall = max([tall] + [len(t['shape']) for t in net.get_input_details() + net.get_output_details()])
+    shapes = [tuple(int(d) for d in t['shape']) for t in net.get_input_details()]
+    floats = [o for o in net._get_ops_details() if o['op_name'] not in ('QUANTIZE', 'DEQUANTIZE')
+              and any(net._get_tensor_details(int(t), 0)['dtype'] == np.float32 for t in list(o['inputs']) + list(o['outputs']) if t >= 0)]
+    inner = [o for o in ops if o not in ('QUANTIZE', 'DEQUANTIZE')]
+    if tall > 4 or set(ops) & set(GATHERS) or len(inner) > most or shapes != io or (integers and floats):
+        return f'rank {tall}, {len(inner)} operators, inputs {shapes}, float {[o["op_name"] for o in floats]}, {sorted(set(ops))}'
+    return None
+
+
+def uvq(name, io, most, least, *options):
+    def work():
+        original = os.path.join(UVQ, name + '.onnx')
+        artifact = os.path.join(OUT, name + ''.join(options).replace('=', '').replace(',', '_') + '.tflite')
+        status, said, talk = slipway('convert', original, '-o', artifact, '--target', 'npu-4d', '--calib', 'random:1:1', *options)
+        if status:
+            return said + talk
+        status, said, talk = slipway('check', artifact, '--target', 'bstm', '--json')
+        if status:
+            return 'check: ' + said + talk
+        return fits(artifact, most, io, True) or verified(original, artifact, least, *options)
+    return work
+
+
+def stitched():
+    """The backbone's last layers of nine tiles, put together as the original does: in 6 dims."""
+    net = Net(7)
+    x = net.input(9, 16, 12, 20, low=-1, high=1)
+    y = net.op('Conv', x, net.weight(128, 16, 2, 2), net.weight(128), pads=[0, 0, 1, 1])
+    y = net.op('MaxPool', y, kernel_shape=[5, 13])
+    y = net.reshape(net.op('Transpose', y, perm=[0, 2, 3, 1]), 1, 3, 3, 8, 8, 128)
+    y = net.op('Transpose', y, perm=[0, 1, 3, 2, 4, 5])
+    path = os.path.join(OUT, 'stitched.onnx')
+    net.save(path, net.reshape(y, 1, 24, 24, 128))
+    artifact = path[:-5] + '.tflite'
+    status, said, talk = slipway('convert', path, '-o', artifact, '--target', 'npu-4d')
+    if status or 'rewrite' not in said:
+        return said + talk
+    net_ = open_tflite(artifact)
+    want = run_onnx(path, net.feeds)
+    got = run_tflite(net_, {'x0': net.feeds['x0'].transpose(0, 2, 3, 1)})
+    why = differs(want, got, False)
+    ops, tall = tflite_facts(net_)
+    if why or tall > 4 or ops.count('TRANSPOSE') != 1:
+        return f'{why}, rank {tall}, {ops}'
+    # the guide's own stitching takes each tile for its mirror: it must not pass here
+    wrong = want[0].reshape(3, 8, 3, 8, 128).transpose(0, 3, 2, 1, 4).reshape(want[0].shape)
+    return None if differs([wrong], got, False) else 'a wrong stitching passes'
+
+
+def onnx_target(target):
+    def work():
+        net = Net(3)
+        x = net.input(1, 4, 9, 8)
+        y = net.op('Conv', x, net.weight(8, 2, 3, 3), net.weight(8), group=2, pads=[1, 1, 1, 1])
+        y = net.op('Mish', net.op('Pad', y, net.ints(0, 0, 1, 1, 0, 0, 1, 1), mode='edge'))
+        path, artifact = os.path.join(OUT, f'{target}_src.onnx'), os.path.join(OUT, f'{target}.onnx')
+        net.save(path, net.op('Add', net.op('Erf', y), y))
+        status, said, talk = slipway('convert', path, '-o', artifact, '--target', target)
+        if status:
+            return said + talk
+        ops, _ = onnx_facts(artifact)
+        if set(ops) & {'Erf', 'Mish', 'Softplus', 'Pad'}:
+            return f'operators {ops}'
+        return differs(run_onnx(path, net.feeds), run_onnx(artifact, net.feeds), False)
+    return work
+
+
+def refused():
+    """Two formats at once; a model that cannot be made to fit is written, and told of."""
+    path, artifact = os.path.join(OUT, 'refused.onnx'), os.path.join(OUT, 'refused.tflite')
+    net = Net(1)
+    x = net.input(2, 3, 4, 5, 6)
+    net.save(path, net.op('Relu', x))
+    status, _, talk = slipway('convert', path, '-o', artifact[:-7] + '.2.onnx', '--target', 'npu-4d')
+    if status != 2 or 'npu-4d' not in talk or 'onnx' not in talk or os.path.exists(artifact[:-7] + '.2.onnx'):
+        return f'status {status}: {talk}'
+    status, said, talk = slipway('convert', path, '-o', artifact, '--target', 'npu-4d')
+    if status != 1 or 'rank 5' not in said or 'cure' not in said or not os.path.exists(artifact):
+        return f'status {status}: {said} {talk}'
+    return None
+
+
+CASES += [
+    ('target: stitched tiles', stitched),
+    ('target: refusals', refused),
+    ('target: ONNX for snpe-htp', onnx_target('snpe-htp')),
+]
+if os.path.isdir(UVQ):
+    CASES += [
+        ('target: UVQ content', uvq('uvq_content_random', [(1, 256, 256, 3)], 234, 15)),
+        ('target: UVQ aggregation', uvq('uvq_aggregation_real', [(1, 8, 8, 128), (1, 24, 24, 128)], 21, 30)),
+        ('target: UVQ distortion, one tile', uvq('uvq_distortion_random', [(1, 360, 640, 3)], 235, 15)),
+        ('target: UVQ distortion, three tiles', uvq('uvq_distortion_random', [(3, 360, 640, 3)], 235, 15, '--shape', 'x=3,3,360,640')),
+        ('target: UVQ distortion, nine tiles', uvq('uvq_distortion_random', [(9, 360, 640, 3)], 235, 15, '--shape', 'x=9,3,360,640')),
+    ]
+else:
+    judge.skip('UVQ', f'no {UVQ}')
 
 # -- end -------------------------------------------------------------------------------------------------------
 wanted = os.environ.get('LEGALISE_CASES')

@@ -123,6 +123,9 @@ refuse unknown-input 2 "--input z=" run relu.onnx --input z=data/a.raw --out out
 refuse unknown-scheme 2 "int3" convert relu.onnx -o out.tflite --quantize int3 --calib random:1:1
 refuse unknown-engine 2 "warp" run relu.onnx --inputs random:1:1 --engine warp --out out
 refuse unknown-pass 2 "fuse-everything" opt relu.onnx --passes fuse-everything
+refuse target-format 2 "target npu-4d loads tflite files, but -o out.onnx names onnx" convert relu.onnx -o out.onnx --target npu-4d
+refuse target-to 2 "but --to onnx names onnx" convert relu.onnx -o out.bin --to onnx --target bstm
+refuse target-unknown 2 "npu-5d" convert relu.onnx -o out.tflite --target npu-5d
 
 # -- analysis and comparison ------------------------------------------------------------------------
 refuse analyse-without-scheme 2 "--analyse does nothing" convert relu.onnx -o out.onnx --analyse

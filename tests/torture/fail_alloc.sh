@@ -36,6 +36,7 @@ torture opt opt "$model" -o out.slip --passes canon
 torture convert-onnx convert "$model" -o out.onnx
 torture convert-tflite convert "$model" -o out.tflite
 torture quantize convert "$model" -o out.tflite --quantize int8 --calib random:1:2
+torture target convert "$model" -o out.tflite --target npu-4d --passes "legal-rank{max=3},legal-gather"
 torture run run "$model" --inputs random:1:1 --out out
 torture verify verify "$model" "$model" --inputs random:1:1
 exit $failed
