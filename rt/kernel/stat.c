@@ -4,7 +4,7 @@
  */
 #include "kernel/stat.h"
 
-enum { LANES = 64, F64_LANES = 8, BLOCK = 256 };
+enum { LANES = 64, F64_LANES = 16, BLOCK = 256, MOST = 65535 / BLOCK * BLOCK * STAT_TABLES };
 
 static const float float_max = 3.402823466e38f;
 
@@ -58,35 +58,53 @@ static struct stat_range range(const float *x, int64_t n)
     return r;
 }
 
-/* Bin of v. Both products and the difference are exact: a power of two, and two whole numbers less
+static inline float round_down(float t)
+{
+#if defined(__SSE4_1__) || defined(__aarch64__)
+    return __builtin_floorf(t);
+#else
+    const float small = t < 8388608.0f && t > -8388608.0f ? t : 0.0f; /* else it is whole */
+    const float cut = (float)(int32_t)small;
+
+    return small == t ? cut - (cut > small ? 1.0f : 0.0f) : t;
+#endif
+}
+
+/* Bin of v. Both the product and the difference are exact: a power of two, and two whole numbers less
  * than STAT_BINS apart. Only a negative v may vanish in the product; it is below bin 0 all the same. */
 static inline int32_t bin(float v, float inv, float first)
 {
     const float t = v * inv;
-    const float small = t < 8388608.0f && t > -8388608.0f ? t : 0.0f;
-    const float cut = (float)(int32_t)small;
-    const float low = cut - (cut > small || (t == 0 && v < 0) ? 1.0f : 0.0f);
 
-    return (int32_t)((small == t ? low : t) - first);
+    return (int32_t)(round_down(t) - first) - ((t == 0.0f) & (v < 0.0f));
 }
 
 static void count(const float *x, int64_t n, float inv, float first,
-                  uint32_t table[STAT_TABLES][STAT_BINS])
+                  uint16_t table[STAT_TABLES][STAT_BINS], uint32_t total[STAT_BINS])
 {
     int32_t at[BLOCK];
 
-    for (; n >= BLOCK; n -= BLOCK, x += BLOCK) {
-        for (int i = 0; i < BLOCK; i++)
-            at[i] = bin(x[i], inv, first);
-        for (int i = 0; i < BLOCK; i += STAT_TABLES) {
-            table[0][at[i]]++;
-            table[1][at[i + 1]]++;
-            table[2][at[i + 2]]++;
-            table[3][at[i + 3]]++;
+    while (n > 0) {
+        int64_t left = n < MOST ? n : MOST;
+
+        n -= left;
+        for (; left >= BLOCK; left -= BLOCK, x += BLOCK) {
+            for (int i = 0; i < BLOCK; i++)
+                at[i] = bin(x[i], inv, first);
+            for (int i = 0; i < BLOCK; i += STAT_TABLES) {
+                table[0][at[i]]++;
+                table[1][at[i + 1]]++;
+                table[2][at[i + 2]]++;
+                table[3][at[i + 3]]++;
+            }
+        }
+        for (; left > 0; left--, x++)
+            total[bin(*x, inv, first)]++;
+        for (int i = 0; i < STAT_BINS; i++) {
+            total[i] += (uint32_t)table[0][i] + table[1][i] + table[2][i] + table[3][i];
+            table[0][i] = table[1][i] = table[2][i] = table[3][i] = 0;
         }
     }
-    for (int64_t i = 0; i < n; i++)
-        table[0][bin(x[i], inv, first)]++;
 }
 
 static double level_entropy(const double *count, const double *used, int n, int bits)
@@ -96,8 +114,10 @@ static double level_entropy(const double *count, const double *used, int n, int 
 
     for (int k = 0; k < levels; k += F64_LANES)
         for (int l = 0; l < F64_LANES; l++) {
-            /* the first bin j with j * levels >= k * n */
-            const int32_t from = ((k + l) * n + up) >> bits, to = ((k + l + 1) * n + up) >> bits;
+            const int32_t level = k + l < levels ? k + l : up; /* the last one's end is n */
+            /* the first bin j with j * levels >= level * n */
+            const int32_t from = k + l < levels ? (level * n + up) >> bits : n;
+            const int32_t to = ((level + 1) * n + up) >> bits;
             const double c = count[to] - count[from], z = used[to] - used[from];
 
             lane[l] += c > 0 ? c * stat_log2(c / z) : 0;

@@ -23,11 +23,11 @@ struct stat_range {
 struct stat_kernels {
     const char *isa;
     struct stat_range (*range)(const float *x, int64_t n);
-    /* table[k][floor(x[i] * inv) - first]++, all elements finite and in the table, inv a power of two:
-     * exact, although in float */
+    /* total[floor(x[i] * inv) - first]++, all elements finite and in the table, inv a power of two:
+     * exact, although in float. table: working memory, zero before and after. */
     void (*count)(const float *x, int64_t n, float inv, float first,
-                  uint32_t table[STAT_TABLES][STAT_BINS]);
-    /* The first n bins are split as evenly as can be into 2^bits levels, 3 <= bits <= 11; sum over
+                  uint16_t table[STAT_TABLES][STAT_BINS], uint32_t total[STAT_BINS]);
+    /* The first n bins are split as evenly as can be into 2^bits levels, bits <= 11; sum over
      * the levels of c log2(c / z), c and z the rise of the prefix sums count and used over the level */
     double (*level_entropy)(const double *count, const double *used, int n, int bits);
 };
@@ -38,7 +38,7 @@ extern const struct stat_kernels stat_kernels_v3;
 extern const struct stat_kernels stat_kernels_v4;
 #endif
 
-/* log2 of a positive, normal number: one polynomial, the same bits everywhere; |error| < 1e-13 */
+/* log2 of a positive, normal number: one polynomial, the same bits everywhere; |error| < 1e-12 */
 static inline double stat_log2(double x)
 {
     union {
@@ -48,21 +48,15 @@ static inline double stat_log2(double x)
     /* x = 2^e m, m in [sqrt(1/2), sqrt(2)) */
     const uint64_t shifted = v.u - 0x3fe6a09e667f3bcdu;
     const double e = (double)(int32_t)((int64_t)shifted >> 52);
-    double z, q, p;
+    double z, q, q2, p;
 
     m.u = (shifted & 0xfffffffffffffu) + 0x3fe6a09e667f3bcdu;
     z = (m.f - 1) / (m.f + 1);
     q = z * z;
+    q2 = q * q;
     /* 2/ln2 * atanh(z) by its series, z <= 0.1716 */
-    p = 1.0 / 17;
-    p = p * q + 1.0 / 15;
-    p = p * q + 1.0 / 13;
-    p = p * q + 1.0 / 11;
-    p = p * q + 1.0 / 9;
-    p = p * q + 1.0 / 7;
-    p = p * q + 1.0 / 5;
-    p = p * q + 1.0 / 3;
-    p = p * q + 1.0;
+    p = (1.0 + q * (1.0 / 3)) + q2 * (1.0 / 5 + q * (1.0 / 7)) +
+        q2 * q2 * (1.0 / 9 + q * (1.0 / 11) + q2 * (1.0 / 13));
     return e + 2.88539008177792681 * z * p;
 }
 

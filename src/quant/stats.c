@@ -74,7 +74,8 @@ static void rebin(struct stats *s, int e, int64_t first)
 
 struct worker {
     struct stat_range range;
-    uint32_t table[STAT_TABLES][HIST_BINS]; /* zero between calls */
+    uint16_t table[STAT_TABLES][HIST_BINS]; /* zero between calls */
+    uint32_t total[HIST_BINS];              /* too */
 };
 
 struct stats_scratch {
@@ -128,7 +129,7 @@ static void count_pass(void *ctx, int64_t begin, int64_t end, int worker)
     const struct pass *p = ctx;
 
     p->scratch->k->count(p->x + begin, end - begin, (float)p->inv, (float)p->first,
-                         p->scratch->w[worker].table);
+                         p->scratch->w[worker].table, p->scratch->w[worker].total);
 }
 
 /* Any bin width, and elements that are not finite among the others. */
@@ -140,7 +141,7 @@ static void count_pass_slow(void *ctx, int64_t begin, int64_t end, int worker)
         const double v = (double)p->x[i];
 
         if (fabs(v) <= (double)FLT_MAX)
-            p->scratch->w[worker].table[0][(int64_t)floor(v * p->inv) - p->first]++;
+            p->scratch->w[worker].total[(int64_t)floor(v * p->inv) - p->first]++;
     }
 }
 
@@ -183,15 +184,13 @@ static void count_into(struct stats *s, struct pass *p, int64_t n, const struct 
     p->inv = ldexp(1, -s->e);
     p->first = s->first;
     each_worker(p, n, r->n == n && abs(s->e) <= 120 ? count_pass : count_pass_slow);
-    for (int w = 0; w < p->scratch->n; w++)
-        for (int t = 0; t < STAT_TABLES; t++) {
-            uint32_t *table = p->scratch->w[w].table[t];
+    for (int w = 0; w < p->scratch->n; w++) {
+        uint32_t *total = p->scratch->w[w].total;
 
-            for (int64_t i = from; i <= to; i++) {
-                s->count[i] += table[i];
-                table[i] = 0;
-            }
-        }
+        for (int64_t i = from; i <= to; i++)
+            s->count[i] += total[i];
+        memset(total + from, 0, (size_t)(to - from + 1) * sizeof *total);
+    }
 }
 
 void stats_add(struct stats *s, const float *x, int64_t n, struct stats_scratch *scratch)
