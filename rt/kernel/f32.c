@@ -54,20 +54,85 @@ static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs,
         tap_rows(acc, x, xs, cs, w, n_c, 1);
 }
 
-static void axpy(float *restrict y, const float *restrict x, ptrdiff_t xs, float w, int64_t n)
+enum { RUN = 4 * LANES }; /* outputs of a row computed at a time */
+
+struct row {
+    const ptrdiff_t *at, *wt;
+    const float *w;
+    int taps;
+    float bias;
+};
+
+static inline __attribute__((always_inline)) void row_run(const struct row *r, float *restrict y,
+                                                          const ptrdiff_t ys, const float *x,
+                                                          const ptrdiff_t xs, const int n)
 {
-    if (xs == 1)
-        for (int64_t i = 0; i < n; i++)
-            y[i] = __builtin_fmaf(x[i], w, y[i]);
-    else
-        for (int64_t i = 0; i < n; i++)
-            y[i] = __builtin_fmaf(x[i * xs], w, y[i]);
+    float a[RUN];
+
+    for (int i = 0; i < n; i++)
+        a[i] = r->bias;
+    for (int t = 0; t < r->taps; t++) {
+        const float *from = x + r->at[t], v = r->w[r->wt[t]];
+
+        for (int i = 0; i < n; i++)
+            a[i] = __builtin_fmaf(from[i * xs], v, a[i]);
+    }
+    for (int i = 0; i < n; i++)
+        y[i * ys] = a[i];
 }
 
-static void mul_add(float *restrict y, const float *restrict x, const float *restrict w, int64_t n)
+static inline __attribute__((always_inline)) void row_step(const struct row *r, float *y,
+                                                           const ptrdiff_t ys, const float *x,
+                                                           const ptrdiff_t xs, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = __builtin_fmaf(x[i], w[i], y[i]);
+    for (; n >= RUN; n -= RUN, y += RUN * ys, x += RUN * xs)
+        row_run(r, y, ys, x, xs, RUN);
+    for (; n >= LANES; n -= LANES, y += LANES * ys, x += LANES * xs)
+        row_run(r, y, ys, x, xs, LANES);
+    for (; n >= 4; n -= 4, y += 4 * ys, x += 4 * xs)
+        row_run(r, y, ys, x, xs, 4);
+    for (; n > 0; n--, y += ys, x += xs)
+        row_run(r, y, ys, x, xs, 1);
+}
+
+static void row(float *y, ptrdiff_t ys, const float *x, ptrdiff_t xs, const ptrdiff_t *at,
+                const float *w, const ptrdiff_t *wt, int taps, float bias, int64_t n)
+{
+    const struct row r = { at, wt, w, taps, bias };
+
+    if (ys == 1 && xs == 1)
+        row_step(&r, y, 1, x, 1, n);
+    else if (ys == 1 && xs == 2)
+        row_step(&r, y, 1, x, 2, n);
+    else
+        row_step(&r, y, ys, x, xs, n);
+}
+
+static inline __attribute__((always_inline)) void channels_run(float *restrict y, const float *x,
+                                                               const ptrdiff_t *at, const float *w,
+                                                               const ptrdiff_t *wt, int taps,
+                                                               const float *bias, const int n)
+{
+    float a[RUN];
+
+    for (int i = 0; i < n; i++)
+        a[i] = bias[i];
+    for (int t = 0; t < taps; t++)
+        for (int i = 0; i < n; i++)
+            a[i] = __builtin_fmaf(x[at[t] + i], w[wt[t] + i], a[i]);
+    for (int i = 0; i < n; i++)
+        y[i] = a[i];
+}
+
+static void channels(float *y, const float *x, const ptrdiff_t *at, const float *w,
+                     const ptrdiff_t *wt, int taps, const float *bias, int64_t n)
+{
+    for (; n >= RUN; n -= RUN, y += RUN, x += RUN, w += RUN, bias += RUN)
+        channels_run(y, x, at, w, wt, taps, bias, RUN);
+    for (; n >= LANES; n -= LANES, y += LANES, x += LANES, w += LANES, bias += LANES)
+        channels_run(y, x, at, w, wt, taps, bias, LANES);
+    for (; n > 0; n--, y++, x++, w++, bias++)
+        channels_run(y, x, at, w, wt, taps, bias, 1);
 }
 
 static inline float bits_float(uint32_t u)
@@ -235,8 +300,8 @@ const struct f32_kernels F32_TABLE = {
     .isa = F32_ISA,
     .pixels = F32_ROWS,
     .tap = tap,
-    .axpy = axpy,
-    .mul_add = mul_add,
+    .row = row,
+    .channels = channels,
     .unary = unary,
     .binary = binary,
     .max_into = max_into,

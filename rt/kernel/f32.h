@@ -37,10 +37,12 @@ struct f32_kernels {
     /* acc[p][0..15] = fma(x[p*xs + c*cs], w[c][0..15], acc[p]) for c = 0..n_c-1, p = 0..n_p-1 */
     void (*tap)(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
                 int64_t n_c);
-    /* y[i] = fma(x[i*xs], w, y[i]) */
-    void (*axpy)(float *y, const float *x, ptrdiff_t xs, float w, int64_t n);
-    /* y[i] = fma(x[i], w[i], y[i]) */
-    void (*mul_add)(float *y, const float *x, const float *w, int64_t n);
+    /* y[i*ys] = bias, then fma(x[at[t] + i*xs], w[wt[t]], y[i*ys]) for t = 0..taps-1 */
+    void (*row)(float *y, ptrdiff_t ys, const float *x, ptrdiff_t xs, const ptrdiff_t *at,
+                const float *w, const ptrdiff_t *wt, int taps, float bias, int64_t n);
+    /* y[i] = bias[i], then fma(x[at[t] + i], w[wt[t] + i], y[i]) */
+    void (*channels)(float *y, const float *x, const ptrdiff_t *at, const float *w,
+                     const ptrdiff_t *wt, int taps, const float *bias, int64_t n);
     /* y[i] = f(x[i]); a, b: slope, bounds ... of the kind */
     void (*unary)(int kind, float *y, const float *x, int64_t n, float a, float b);
     /* y[i] = f(a[i*as], b[i*bs]), as and bs 0 or 1 */

@@ -10,7 +10,19 @@
 #include "exec/fast.h"
 #include "exec/window.h"
 
-enum { CHUNK = 64, LANES = F32_LANES };
+enum { CHUNK = 64, LANES = F32_LANES, MOST_TAPS = 64 };
+
+/* Outputs [from, to) along one axis that see elements [lo, hi) of the window. */
+struct span {
+    int64_t from, to, lo, hi;
+};
+
+/* Offsets of the elements that such outputs see from the first of them, and of their weights. */
+struct taps {
+    const ptrdiff_t *at, *wt;
+    int64_t origin; /* of the first, seen from the place of output 0 */
+    int n;
+};
 
 struct conv {
     const struct f32_kernels *k;
@@ -22,6 +34,10 @@ struct conv {
     int64_t act;
     bool last; /* channels last */
     int64_t chunks;
+    /* depthwise */
+    struct span *rows, *cols;
+    int n_rows, n_cols;
+    struct taps *taps; /* [row span][column span] */
 };
 
 void fast_act(const struct f32_kernels *k, int64_t act, float *y, int64_t n)
@@ -138,45 +154,54 @@ static void general(const struct step *s, const struct tensor *const *x, struct 
 
 static void depthwise_last(const struct conv *c, const float *x, float *y, int64_t oy)
 {
-    const int64_t channels = c->group;
+    const struct span *r = c->rows;
 
-    for (int64_t ox = 0; ox < c->ow; ox++)
-        memcpy(y + oy * c->yh + ox * c->yw, c->bias, (size_t)channels * sizeof *y);
-    for (int64_t ox = 0; ox < c->ow; ox++) {
-        float *out = y + oy * c->yh + ox * c->yw;
+    while (oy >= r->to)
+        r++;
+    for (int i = 0; i < c->n_cols; i++) {
+        const struct taps *t = &c->taps[(r - c->rows) * c->n_cols + i];
 
-        for (int64_t ky = 0; ky < c->kh; ky++)
-            for (int64_t kx = 0; kx < c->kw; kx++) {
-                const int64_t iy = oy * c->sh - c->pt + ky * c->dh;
-                const int64_t ix = ox * c->sw - c->pl + kx * c->dw;
+        for (int64_t ox = c->cols[i].from; ox < c->cols[i].to; ox++) {
+            float *out = y + oy * c->yh + ox * c->yw;
 
-                if (iy >= 0 && iy < c->h && ix >= 0 && ix < c->w)
-                    c->k->mul_add(out, x + iy * c->xh + ix * c->xw,
-                                  c->weight + (ky * c->kw + kx) * channels, channels);
-            }
-        fast_act(c->k, c->act, out, channels);
+            c->k->channels(out, x + t->origin + oy * c->sh * c->xh + ox * c->sw * c->xw, t->at,
+                           c->weight, t->wt, t->n, c->bias, c->group);
+            fast_act(c->k, c->act, out, c->group);
+        }
     }
 }
 
-static void depthwise_first(const struct conv *c, const float *x, float *y, int64_t g, int64_t oy)
+/* Rows [from, to) of one channel, all within one span. x, y: of this channel. */
+static void depthwise_rows(const struct conv *c, const float *x, float *y, int64_t g,
+                           const struct span *r, int64_t from, int64_t to)
 {
-    float *out = y + g * c->yc + oy * c->yh;
+    enum { FEW = 4 }; /* columns: go down them, for longer runs */
+    const float *w = c->weight + g * c->kh * c->kw;
 
-    for (int64_t ox = 0; ox < c->ow; ox++)
-        out[ox] = c->bias[g];
-    for (int64_t ky = 0; ky < c->kh; ky++)
-        for (int64_t kx = 0; kx < c->kw; kx++) {
-            const int64_t iy = oy * c->sh - c->pt + ky * c->dh;
-            int64_t lo = 0, hi = c->ow;
+    for (int i = 0; i < c->n_cols; i++) {
+        const struct taps *t = &c->taps[(r - c->rows) * c->n_cols + i];
+        const int64_t x0 = c->cols[i].from, n = c->cols[i].to - x0;
 
-            if (iy < 0 || iy >= c->h)
-                continue;
-            valid_run(c->w, c->sw, c->pl, kx * c->dw, &lo, &hi);
-            if (lo < hi)
-                c->k->axpy(out + lo, x + g * c->xc + iy * c->xh + lo * c->sw - c->pl + kx * c->dw,
-                           c->sw, c->weight[(ky * c->kw + kx) * c->group + g], hi - lo);
-        }
-    fast_act(c->k, c->act, out, c->ow);
+        for (int64_t j = 0; n < FEW && j < n; j++)
+            c->k->row(y + from * c->yh + x0 + j, c->yh,
+                      x + t->origin + from * c->sh * c->xh + (x0 + j) * c->sw, c->sh * c->xh, t->at,
+                      w, t->wt, t->n, c->bias[g], to - from);
+        for (int64_t oy = from; n >= FEW && oy < to; oy++)
+            c->k->row(y + oy * c->yh + x0, 1, x + t->origin + oy * c->sh * c->xh + x0 * c->sw,
+                      c->sw, t->at, w, t->wt, t->n, c->bias[g], n);
+    }
+}
+
+static void depthwise_first(const struct conv *c, const float *x, float *y, int64_t g, int64_t from,
+                            int64_t to)
+{
+    for (const struct span *r = c->rows; r < c->rows + c->n_rows; r++) {
+        const int64_t lo = from > r->from ? from : r->from, hi = to < r->to ? to : r->to;
+
+        if (lo < hi)
+            depthwise_rows(c, x + g * c->xc, y + g * c->yc, g, r, lo, hi);
+    }
+    fast_act(c->k, c->act, y + g * c->yc + from * c->yh, (to - from) * c->yh);
 }
 
 static void depthwise_range(void *ctx, int64_t begin, int64_t end, int worker)
@@ -185,14 +210,16 @@ static void depthwise_range(void *ctx, int64_t begin, int64_t end, int worker)
     const struct conv *c = r->c;
 
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t oy = i % c->oh, rest = i / c->oh;
+    if (c->last)
+        for (int64_t i = begin; i < end; i++)
+            depthwise_last(c, r->x + i / c->oh * c->xn, r->y + i / c->oh * c->yn, i % c->oh);
+    for (int64_t i = begin; i < end && !c->last;) {
+        const int64_t oy = i % c->oh, plane = i / c->oh;
+        const int64_t rows = c->oh - oy < end - i ? c->oh - oy : end - i;
 
-        if (c->last)
-            depthwise_last(c, r->x + rest * c->xn, r->y + rest * c->yn, oy);
-        else
-            depthwise_first(c, r->x + rest / c->group * c->xn, r->y + rest / c->group * c->yn,
-                            rest % c->group, oy);
+        depthwise_first(c, r->x + plane / c->group * c->xn, r->y + plane / c->group * c->yn,
+                        plane % c->group, oy, oy + rows);
+        i += rows;
     }
 }
 
@@ -290,6 +317,7 @@ static const float *pack(const struct conv *c, const float *w, struct pool *pool
     return out;
 }
 
+/* Channels last: [tap][channel], else [channel][tap]. */
 static const float *pack_depthwise(const struct conv *c, const float *w, struct pool *pool)
 {
     const int64_t taps = c->kh * c->kw;
@@ -297,8 +325,57 @@ static const float *pack_depthwise(const struct conv *c, const float *w, struct 
 
     for (int64_t g = 0; g < c->group; g++)
         for (int64_t t = 0; t < taps; t++)
-            out[t * c->group + g] = weight_at(c, w, g, 0, t);
+            out[c->last ? t * c->group + g : g * taps + t] = weight_at(c, w, g, 0, t);
     return out;
+}
+
+/* Runs of outputs that see the same part of the window. */
+static int make_spans(struct span *out, int64_t size, int64_t outputs, int64_t kernel,
+                      int64_t stride, int64_t dilation, int64_t pad)
+{
+    int n = 0;
+
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t lo = 0, hi = kernel;
+
+        while (lo < hi && o * stride - pad + lo * dilation < 0)
+            lo++;
+        while (hi > lo && o * stride - pad + (hi - 1) * dilation >= size)
+            hi--;
+        if (n > 0 && out[n - 1].lo == lo && out[n - 1].hi == hi)
+            out[n - 1].to++;
+        else
+            out[n++] = (struct span){ o, o + 1, lo, hi };
+    }
+    return n;
+}
+
+static void make_taps(const struct conv *c, struct taps *t, const struct span *row,
+                      const struct span *col, struct arena *arena)
+{
+    const int64_t n = (row->hi - row->lo) * (col->hi - col->lo);
+    const int64_t first = (row->lo * c->dh - c->pt) * c->xh + (col->lo * c->dw - c->pl) * c->xw;
+    ptrdiff_t *at = ARENA_ARRAY(arena, ptrdiff_t, n + 1),
+              *wt = ARENA_ARRAY(arena, ptrdiff_t, n + 1);
+
+    *t = (struct taps){ at, wt, n ? first : 0, (int)n };
+    for (int64_t ky = row->lo; ky < row->hi; ky++)
+        for (int64_t kx = col->lo; kx < col->hi; kx++) {
+            *at++ = (ky - row->lo) * c->dh * c->xh + (kx - col->lo) * c->dw * c->xw;
+            *wt++ = (ky * c->kw + kx) * (c->last ? c->group : 1);
+        }
+}
+
+static void plan_depthwise(struct conv *c, struct arena *arena)
+{
+    c->rows = ARENA_ARRAY(arena, struct span, c->oh + 1);
+    c->cols = ARENA_ARRAY(arena, struct span, c->ow + 1);
+    c->n_rows = make_spans(c->rows, c->h, c->oh, c->kh, c->sh, c->dh, c->pt);
+    c->n_cols = make_spans(c->cols, c->w, c->ow, c->kw, c->sw, c->dw, c->pl);
+    c->taps = ARENA_ARRAY(arena, struct taps, (int64_t)c->n_rows * c->n_cols + 1);
+    for (int i = 0; i < c->n_rows; i++)
+        for (int j = 0; j < c->n_cols; j++)
+            make_taps(c, &c->taps[i * c->n_cols + j], &c->rows[i], &c->cols[j], arena);
 }
 
 static const float *pack_bias(const struct conv *c, const float *b, bool depthwise_path,
@@ -328,10 +405,12 @@ bool fast_conv(struct prepare *p, struct step *s)
     c = ARENA_NEW(p->arena, struct conv);
     if (!geometry(c, p, &w))
         return false;
-    depthwise_path = c->c == 1 && c->o == 1 && c->group > 1;
+    depthwise_path = c->c == 1 && c->o == 1 && c->group > 1 && c->kh * c->kw <= MOST_TAPS;
     c->weight = depthwise_path ? pack_depthwise(c, weight, pool_new(p->arena))
                                : pack(c, weight, pool_new(p->arena));
     c->bias = pack_bias(c, bias, depthwise_path, p->arena);
+    if (depthwise_path)
+        plan_depthwise(c, p->arena);
     s->data = c;
     s->run = depthwise_path ? depthwise : general;
     return true;
