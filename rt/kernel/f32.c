@@ -296,6 +296,27 @@ static void fake_quantise(float *y, const float *x, int64_t n, double scale, dou
     }
 }
 
+static double sum(const float *x, int64_t n)
+{
+    double lane[LANES] = { 0 };
+
+    for (; n >= LANES; n -= LANES, x += LANES)
+        for (int l = 0; l < LANES; l++)
+            lane[l] += x[l];
+    for (int l = 0; l < n; l++)
+        lane[l] += x[l];
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+static void add_wide(double *restrict y, const float *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
 const struct f32_kernels F32_TABLE = {
     .isa = F32_ISA,
     .pixels = F32_ROWS,
@@ -306,5 +327,7 @@ const struct f32_kernels F32_TABLE = {
     .binary = binary,
     .max_into = max_into,
     .add_into = add_into,
+    .sum = sum,
+    .add_wide = add_wide,
     .fake_quantise = fake_quantise,
 };

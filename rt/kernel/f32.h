@@ -49,6 +49,8 @@ struct f32_kernels {
     void (*binary)(int kind, float *y, const float *a, int as, const float *b, int bs, int64_t n);
     void (*max_into)(float *y, const float *x, int64_t n); /* y[i] = x[i] > y[i] ? x[i] : y[i] */
     void (*add_into)(float *y, const float *x, int64_t n);
+    double (*sum)(const float *x, int64_t n);               /* in 16 lanes, joined by halves */
+    void (*add_wide)(double *y, const float *x, int64_t n); /* y[i] += x[i] */
     /* y[i] = (q - zero) * scale, q = clamp(round_half_even(x[i] / scale) + zero, lo, hi), in double;
      * NaN becomes 0. |lo|, |hi| and |zero| are at most 2^32 */
     void (*fake_quantise)(float *y, const float *x, int64_t n, double scale, double zero, double lo,

@@ -101,8 +101,10 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
 
 static const char *how(enum op_id op)
 {
-    static const char *const others[] = { "conv",    "gemm",     "fully_connected",
-                                          "mat_mul", "max_pool", "average_pool" };
+    static const char *const others[] = {
+        "conv",     "gemm",         "fully_connected",     "mat_mul",
+        "max_pool", "average_pool", "global_average_pool", "conv_transpose"
+    };
     const struct op_def *d = op_get(op);
 
     if (!d->eval)

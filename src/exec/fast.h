@@ -34,7 +34,7 @@ struct prepare {
 
 /* Each returns true when it made a step for the node. x operands that are constants may be packed. */
 typedef bool prepare_fn(struct prepare *p, struct step *s);
-prepare_fn fast_conv, fast_matmul, fast_elementwise, fast_pool;
+prepare_fn fast_conv, fast_tconv, fast_matmul, fast_elementwise, fast_pool;
 
 /* The kernels for this processor; SLIPWAY_ISA=base|v3|v4 in the environment overrides (tests). */
 const struct f32_kernels *fast_isa(void);

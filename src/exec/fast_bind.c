@@ -65,7 +65,8 @@ static bool plannable(const struct graph *g, const struct node *n)
 static void choose_kernel(struct graph *g, node_id id, const struct tensor *const *with,
                           struct arena *arena, struct step *s)
 {
-    static prepare_fn *const kernels[] = { fast_conv, fast_matmul, fast_pool, fast_elementwise };
+    static prepare_fn *const kernels[] = { fast_conv, fast_tconv, fast_matmul, fast_pool,
+                                           fast_elementwise };
     struct prepare p = { .g = g, .n = graph_node(g, id), .arena = arena, .k = fast_isa() };
 
     for (int j = 0; j < p.n->n_in && j < (int)COUNT(p.x); j++) {

@@ -107,6 +107,84 @@ static void run(const struct step *s, const struct tensor *const *x, struct tens
     parallel_for(p->n * p->oh * (p->last ? 1 : p->c), 20000 / cost + 1, rows, &r);
 }
 
+/* -- over the whole image ----------------------------------------------------------------------- */
+
+struct global {
+    const struct f32_kernels *k;
+    int64_t channels, pixels;
+    bool last;
+};
+
+struct global_run {
+    const struct global *g;
+    const float *x;
+    float *y;
+};
+
+static void global_first(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct global_run *r = ctx;
+    const int64_t n = r->g->pixels;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        r->y[i] = (float)(r->g->k->sum(r->x + i * n, n) / (double)n);
+}
+
+/* i: 64 channels of an image */
+static void global_last(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    enum { SOME = 64 };
+    const struct global_run *r = ctx;
+    const struct global *g = r->g;
+    const int64_t parts = (g->channels + SOME - 1) / SOME;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t image = i / parts, c = i % parts * SOME;
+        const int64_t n = g->channels - c < SOME ? g->channels - c : SOME;
+        double sum[SOME] = { 0 };
+
+        for (int64_t p = 0; p < g->pixels; p++)
+            g->k->add_wide(sum, r->x + (image * g->pixels + p) * g->channels + c, n);
+        for (int64_t k = 0; k < n; k++)
+            r->y[image * g->channels + c + k] = (float)(sum[k] / (double)g->pixels);
+    }
+}
+
+static void run_global(const struct step *s, const struct tensor *const *x, struct tensor *y)
+{
+    const struct global *g = s->data;
+    struct global_run r = { g, x[0]->data, y[0].data };
+    const int64_t images = g->channels ? tensor_elements(&y[0]) / g->channels : 0;
+
+    if (g->last)
+        parallel_for(images * ((g->channels + 63) / 64), 20000 / (64 * g->pixels + 1) + 1,
+                     global_last, &r);
+    else
+        parallel_for(images * g->channels, 20000 / (g->pixels + 1) + 1, global_first, &r);
+}
+
+static bool prepare_global(struct prepare *p, struct step *s)
+{
+    const struct pool_attrs *a = p->n->attrs;
+    struct global *g;
+
+    if (!fast_is(p->n, "global_average_pool") || p->x[0]->dtype != DT_f32 || a->act != ACT_NONE ||
+        p->x[0]->rank < 3)
+        return false;
+    g = ARENA_NEW(p->arena, struct global);
+    g->k = p->k;
+    g->last = a->layout == LAYOUT_LAST;
+    g->channels = p->x[0]->dim[g->last ? p->x[0]->rank - 1 : 1];
+    if (type_elements(p->x[0]) == 0)
+        return false;
+    g->pixels = type_elements(p->x[0]) / g->channels / p->x[0]->dim[0];
+    s->data = g;
+    s->run = run_global;
+    return true;
+}
+
 bool fast_pool(struct prepare *prep, struct step *s)
 {
     const bool max = fast_is(prep->n, "max_pool");
@@ -115,6 +193,8 @@ bool fast_pool(struct prepare *prep, struct step *s)
     struct pooling *p;
     int sp;
 
+    if (prepare_global(prep, s))
+        return true;
     if ((!max && !fast_is(prep->n, "average_pool")) || x->rank != 4 || x->dtype != DT_f32)
         return false;
     /* a window cut by the end of the padded image, or a count with padding and ceil_mode: reference */

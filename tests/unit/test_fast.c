@@ -136,6 +136,49 @@ static void conv_case(struct diags *ds, int layout, int64_t c, int64_t o, int64_
            1e-6 * (double)(c / group * k * k + 4));
 }
 
+static void tconv_case(struct diags *ds, int layout, int64_t c, int64_t o, int64_t group,
+                       int64_t size, int64_t k, int64_t stride, int64_t dilation)
+{
+    const int64_t first[] = { 2, c, size, size + 3 }, last[] = { 2, size, size + 3, c };
+    const int64_t w_first[] = { c, o / group, k, k + 1 }, w_last[] = { o, k, k + 1, c / group };
+    const int64_t pads[] = { k / 2, 0, 1, k / 2 }, more[] = { 0, stride - 1 };
+    const int64_t strides[] = { stride, 2 }, dilations[] = { 1, dilation };
+    const struct type t = type_make(DT_f32, 4, layout == LAYOUT_FIRST ? first : last);
+    struct conv_attrs a = { .layout = layout,
+                            .group = group,
+                            .act = ACT_RELU6,
+                            .auto_pad = k == 3 ? PAD_SAME_UPPER : PAD_NOTSET,
+                            .pads = { pads, k == 3 ? 0 : 4 },
+                            .strides = { strides, 2 },
+                            .dilations = { dilations, 2 },
+                            .output_padding = { more, k == 3 ? 0 : 2 } };
+    value_id x, in[3];
+    struct graph *g = start(ds, t, &x);
+
+    in[0] = x;
+    in[1] = constant(g, 4, layout == LAYOUT_FIRST ? w_first : w_last);
+    in[2] = constant(g, 1, &o);
+    finish(g, graph_add_node(g, MAIN_REGION, op("conv_transpose"), in, 3, 1, &a), &t,
+           1e-6 * (double)(c / group * k * k + 4));
+}
+
+static void test_tconv(void **state)
+{
+    struct arena *a = arena_new();
+    struct diags ds;
+
+    (void)state;
+    diags_init(&ds, a);
+    for (int layout = LAYOUT_FIRST; layout <= LAYOUT_LAST; layout++) {
+        tconv_case(&ds, layout, 3, 17, 1, 9, 2, 2, 1);
+        tconv_case(&ds, layout, 16, 4, 1, 60, 3, 2, 1); /* longer than a chunk */
+        tconv_case(&ds, layout, 6, 9, 3, 7, 3, 1, 1);
+        tconv_case(&ds, layout, 4, 5, 1, 8, 5, 3, 2);
+        tconv_case(&ds, layout, 4, 5, 1, 3, 1, 3, 1); /* phases without a tap: bias only */
+    }
+    arena_free(a);
+}
+
 static void test_conv(void **state)
 {
     struct arena *a = arena_new();
@@ -258,6 +301,15 @@ static void test_pools(void **state)
                                       1, &a),
                        &t, 1e-6);
             }
+    for (int layout = LAYOUT_FIRST; layout <= LAYOUT_LAST; layout++) {
+        const struct type t = type_make(DT_f32, 4, dims);
+        struct pool_attrs a = { .layout = layout };
+        value_id x;
+        struct graph *g = start(&ds, t, &x);
+
+        finish(g, graph_add_node(g, MAIN_REGION, op("global_average_pool"), &x, 1, 1, &a), &t,
+               1e-6);
+    }
     arena_free(arena);
 }
 
@@ -288,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_conv),      cmocka_unit_test(test_gemm),
         cmocka_unit_test(test_broadcast), cmocka_unit_test(test_unary),
         cmocka_unit_test(test_pools),     cmocka_unit_test(test_memory_plan),
+        cmocka_unit_test(test_tconv),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
