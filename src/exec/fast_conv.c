@@ -10,7 +10,7 @@
 #include "exec/fast.h"
 #include "exec/window.h"
 
-enum { CHUNK = 64, LANES = F32_LANES, MOST_TAPS = 64 };
+enum { CHUNK = 96, LANES = F32_LANES, MOST_TAPS = 64 };
 
 /* Outputs [from, to) along one axis that see elements [lo, hi) of the window. */
 struct span {
