@@ -188,6 +188,8 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
         .encodings = job_string(j, "encodings"),
+        .encodings_version = job_string(j, "encodings-version"),
+        .overrides = job_string(j, "overrides"),
         .settings = job_string(j, "settings"),
         .analyse = analysis_wanted(j),
         .analyse_steps = job_int(j, "analyse-steps", 4),
@@ -248,9 +250,10 @@ static void report(struct slip_job *j, struct graph *g, const char *out, const s
 static enum status refuse_idle_options(struct slip_job *j)
 {
     static const char *const idle[] = {
-        "calib",    "calib-steps", "method",      "percentile",    "weight-type", "per-channel",
-        "settings", "act-bits",    "weight-bits", "bias-bits",     "dispatch",    "encodings",
-        "shard",    "stats",       "io-dtype",    "native-inputs", "analyse",     "analyse-steps",
+        "calib",       "calib-steps",   "method",    "percentile",    "weight-type",
+        "per-channel", "settings",      "act-bits",  "weight-bits",   "bias-bits",
+        "dispatch",    "encodings",     "overrides", "shard",         "stats",
+        "io-dtype",    "native-inputs", "analyse",   "analyse-steps",
     };
 
     for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {

@@ -31,6 +31,8 @@
     { "bias-bits", 0,   false, SLIP_OPT_ENUM,   NULL,       "8|32", NULL, "bits of biases (default: the scheme's)" },                                       \
     { "dispatch",  0,   true,  SLIP_OPT_STRING, "PATTERN=PRECISION", NULL, NULL, "nodes by name or op: float, fp16, uint8, int8, w8a16, w16a16, w4a8, w4a16; the last match wins" }, \
     { "encodings", 0,   false, SLIP_OPT_PATH,   "OUT.json", NULL, NULL,   "write the encodings of all tensors" },                                           \
+    { "encodings-version", 0, false, SLIP_OPT_ENUM, NULL,   "0.6.1|1.0.0", "0.6.1", "layout of --encodings" },                                                \
+    { "overrides", 0,   false, SLIP_OPT_PATH,   "IN.json",  NULL, NULL,   "encodings (AIMET, SNPE) that win over calibration" },                              \
     { "analyse",   0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "measure which layer loses how much, why, and what a cure costs; -o may be left out" }, \
     { "analyse-steps", 0, false, SLIP_OPT_INT,  "N",        NULL, "4",    "samples to analyse on; 0: all" },                                                \
     { "report",    0,   false, SLIP_OPT_PATH,   "R.html",   NULL, NULL,   "the same as one self-contained page" },                                          \

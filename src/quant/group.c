@@ -48,7 +48,7 @@ static void group_clamp(struct quant *q, const struct node *n)
     const value_id x = n->in[0].v;
 
     if (!from_integer_node(q, x) || !single_use(q->g, x) || q->fixed[quant_root(q, x.i)] ||
-        quant_moves(q->kind[graph_def(q->g, x).i]))
+        quant_moves(q->kind[graph_def(q->g, x).i]) || !quant_may_share(q, x, n->out[0]))
         return;
     join(q, n->out[0], x);
     q->unseen[x.i] = true;
@@ -91,7 +91,7 @@ static void group_node(struct quant *q, node_id id)
             const value_id x = n->in[j].v;
 
             if (quant_is_real(g, x) && from_integer_node(q, x) && single_use(g, x) &&
-                !q->fixed[quant_root(q, x.i)])
+                !q->fixed[quant_root(q, x.i)] && quant_may_share(q, x, n->out[0]))
                 join(q, n->out[0], x);
         }
 }

@@ -79,6 +79,8 @@ const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype
         return NULL;
     root = quant_root(q, v.i);
     if (!q->enc[root][k])
+        q->enc[root][k] = quant_override_of(q, root, store);
+    if (!q->enc[root][k])
         q->enc[root][k] = quant_is_fixed(q, root, store)
                               ? of_rule(q, q->fixed[root], store)
                               : quant_range_encoding(q, quant_range(q, root, k, store), store);
@@ -135,6 +137,12 @@ enum status quant_operand_encoding(struct quant *q, node_id n, int j, const stru
         return OK;
     if (!graph_is_const(q->g, v)) {
         *e = quant_encoding_as(q, v, store);
+        return OK;
+    }
+    if (v.i < q->n_values && q->override[v.i] && !q->override[v.i]->is_float &&
+        q->override[v.i]->n == 1) {
+        q->forced[v.i] = q->override[v.i];
+        *e = quant_override_of(q, v.i, store);
         return OK;
     }
     TRY(quant_const_range(q, v, &r));

@@ -26,18 +26,20 @@ struct quant_options {
     const char *settings; /* settings file; NULL: none */
     const struct quant_set *set;
     size_t n_set;
-    const char *weight_type; /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
-    const char *format;      /* what will be written: "tflite", "onnx": their rules differ */
-    int opset;               /* ONNX operator set that was asked for, 0: none */
-    const char *calib;       /* DATA; NULL: none given */
-    int64_t calib_steps;     /* 0: all samples */
-    const char *io_dtype;    /* keep, float, quant */
-    const char *encodings;   /* encodings JSON out; NULL */
-    int shard, n_shards;     /* this process's part; n_shards 0: all */
-    const char *stats_out;   /* write the statistics and stop; NULL */
-    const char *stats_in;    /* use merged statistics instead of calibrating; NULL */
-    bool analyse;            /* measure each layer (analyse.h) */
-    int64_t analyse_steps;   /* on so many samples at most; 0: all */
+    const char *weight_type;       /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */
+    const char *format;            /* what will be written: "tflite", "onnx": their rules differ */
+    int opset;                     /* ONNX operator set that was asked for, 0: none */
+    const char *calib;             /* DATA; NULL: none given */
+    int64_t calib_steps;           /* 0: all samples */
+    const char *io_dtype;          /* keep, float, quant */
+    const char *encodings;         /* encodings JSON out; NULL */
+    const char *encodings_version; /* "0.6.1", "1.0.0"; NULL: 0.6.1 */
+    const char *overrides;         /* encodings JSON in; NULL */
+    int shard, n_shards;           /* this process's part; n_shards 0: all */
+    const char *stats_out;         /* write the statistics and stop; NULL */
+    const char *stats_in;          /* use merged statistics instead of calibrating; NULL */
+    bool analyse;                  /* measure each layer (analyse.h) */
+    int64_t analyse_steps;         /* on so many samples at most; 0: all */
     void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *progress_ctx;
 };

@@ -2,6 +2,7 @@
 #ifndef QUANT_QUANT_INT_H
 #define QUANT_QUANT_INT_H
 
+#include "quant/encodings.h"
 #include "quant/quant.h"
 #include "quant/range.h"
 #include "quant/rules.h"
@@ -18,6 +19,7 @@ struct weight_choice {
     int64_t *zero;
     int64_t lo, hi; /* codes in use: fewer than the storage has where 4 bits lie in a byte */
     const struct encoding *enc, *bias_enc; /* bias_enc NULL: no bias */
+    bool overridden;                       /* the encoding is the user's: it stays as it is */
     int64_t raised;                        /* scales raised so that the bias fits */
 };
 
@@ -39,12 +41,15 @@ struct quant {
     bool *half;           /* left in float: its weights are stored as float16 */
     struct weight_choice **weight; /* NULL: has none */
     /* by value: */
-    bool *wanted;         /* gets an encoding, so is observed */
-    struct stats **stats; /* NULL: not observed */
-    uint32_t *parent;     /* union-find of values that share an encoding */
-    bool *unseen;         /* its own range does not count (clamped afterwards) */
+    bool *wanted;                            /* gets an encoding, so is observed */
+    struct stats **stats;                    /* NULL: not observed */
+    uint32_t *parent;                        /* union-find of values that share an encoding */
+    bool *unseen;                            /* its own range does not count (clamped afterwards) */
+    const struct tensor_encoding **override; /* of the user; NULL: none */
+    size_t n_overrides;
     /* by root: */
-    const struct rule **fixed; /* where quant_is_fixed: the encoding is its kernel's */
+    const struct tensor_encoding **forced; /* the override that the group takes */
+    const struct rule **fixed;             /* where quant_is_fixed: the encoding is its kernel's */
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
     struct quant_groups *groups;                 /* ranges.c */
 };
@@ -83,6 +88,17 @@ enum status quant_half(struct quant *q, value_id v);
 struct range_target quant_target(const struct quant *q, enum dtype store);
 enum status quant_ranges(struct quant *q);
 struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store);
+/* overrides.c: read them; nodes whose result is to stay real; may v join a group with `shared` as its
+ * head?; the groups' overrides; what was used. */
+enum status quant_overrides_load(struct quant *q);
+void quant_overrides_widths(struct quant *q);
+bool quant_may_share(const struct quant *q, value_id own, value_id shared);
+enum status quant_overrides_groups(struct quant *q);
+void quant_overrides_say(struct quant *q);
+const struct encoding *quant_override_of(struct quant *q, uint32_t root, enum dtype store);
+enum status quant_override_weight(struct quant *q, node_id n, value_id v, int axis,
+                                  struct weight_choice *w);
+const struct encoding *quant_override_bias(struct quant *q, value_id v);
 /* Is the encoding of this group its kernel's, at that width? */
 bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store);
 bool quant_is_symmetric(const struct quant *q, enum dtype store);

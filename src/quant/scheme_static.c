@@ -8,7 +8,6 @@
 
 #include "ir/op.h"
 #include "quant/analyse.h"
-#include "quant/encodings.h"
 #include "quant/repair.h"
 
 static enum status refuse_width(struct quant *q, const char *who, const char *why, const char *hint)
@@ -112,6 +111,23 @@ static void say_float_nodes(struct quant *q)
                    str_text(&s));
 }
 
+/* What the vendor's converter takes with the original float model. */
+static enum status export_encodings(struct quant *q)
+{
+    const char *version = q->o->encodings_version ? q->o->encodings_version : ENCODINGS_VERSION;
+    size_t n_folded = 0, n_gone = 0;
+    struct encodings e;
+
+    encodings_of_graph(q->g, q->a, &e);
+    for (size_t i = 0; i < q->g->n_origins; i++) {
+        n_folded += q->g->origin[i].fate == ORIGIN_FOLDED;
+        n_gone += q->g->origin[i].fate == ORIGIN_GONE;
+    }
+    quant_note(q, "encodings %s: %zu of %zu original tensors (%zu folded, %zu gone)", version, e.n,
+               q->g->n_origins, n_folded, n_gone);
+    return encodings_write(&e, version, q->o->encodings, q->a, q->ds);
+}
+
 static enum status apply(struct graph *g, const struct quant_options *o,
                          const struct quant_settings *s, struct quant_report *r)
 {
@@ -119,8 +135,11 @@ static enum status apply(struct graph *g, const struct quant_options *o,
 
     TRY(repair_float(&q));
     TRY(begin(&q));
+    TRY(quant_overrides_load(&q));
     TRY(quant_classify(&q));
+    quant_overrides_widths(&q);
     quant_group(&q);
+    TRY(quant_overrides_groups(&q));
     TRY(quant_calibrate(&q));
     if (o->stats_out)
         return OK;
@@ -128,6 +147,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
     if (o->analyse)
         TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
     TRY(repair_chosen(&q));
+    quant_overrides_say(&q);
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,
@@ -135,7 +155,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
     if (r->n_quantised == 0)
         diag_warn(g->diags, DIAG_value, WHERE_NONE,
                   "nothing in this model can be computed in integers");
-    return o->encodings ? encodings_write(g, o->encodings) : OK;
+    return o->encodings ? export_encodings(&q) : OK;
 }
 
 const struct scheme scheme_int8 = {

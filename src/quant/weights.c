@@ -221,6 +221,9 @@ static enum status choose_bias(struct quant *q, node_id id, value_id b, struct w
 
     TRY(quant_operand_encoding(q, id, 0, &in));
     TRY(quant_const_range(q, b, &range));
+    w->bias_enc = quant_override_bias(q, b);
+    if (w->bias_enc)
+        return OK;
     if (q->s->bias.bits <= 8) {
         w->bias_enc = quant_range_encoding(q, range, DT_u8);
         return OK;
@@ -230,7 +233,7 @@ static enum status choose_bias(struct quant *q, node_id id, value_id b, struct w
         return diag_error(q->ds, DIAG_shape, graph_where(q->g, id),
                           "the bias has %lld elements for %lld channels",
                           (long long)tensor_elements(&bias), (long long)w->n);
-    if (!wide)
+    if (!wide && !w->overridden)
         fit_bias(w, &bias, in->scale[0], (int)q->s->bias.bits);
     w->bias_enc =
         bias_encoding(q, w, &graph_value(q->g, b)->type, wide ? DT_i64 : DT_i32, in->scale[0]);
@@ -266,8 +269,11 @@ enum status quant_weights_choose(struct quant *q, node_id id)
     channel_ranges(&t, axis, w->n, ranges);
     for (int64_t c = 0; c < w->n; c++)
         w->scale[c] = (double)(float)weight_scale(ranges[c], &kind);
+    TRY(quant_override_weight(q, id, v, axis, w));
     if (r->bias >= 0 && has_value(node_in(n, r->bias)))
         TRY(choose_bias(q, id, n->in[r->bias].v, w));
+    if (w->overridden)
+        return OK;
     for (int64_t c = 0; c < w->n; c++)
         w->zero[c] = weight_zero(ranges[c], w->scale[c], &kind);
     w->enc = encoding_new_axis(g->arena, kind.storage, w->axis, w->n, w->scale,
@@ -300,7 +306,7 @@ enum status quant_weights_bake(struct quant *q, node_id id)
         quant_note(q, "%lld weight scales raised: their bias would not fit %d bits",
                    (long long)w->raised, (int)q->s->bias.bits);
     TRY(quant_bake(q, graph_node(g, id)->in[r->weight].v, w->enc, &baked));
-    if (q->weight_bits[id.i] < dtype_bits(w->enc->storage))
+    if (q->weight_bits[id.i] < dtype_bits(w->enc->storage) && !w->overridden)
         clamp_codes(g, baked, w);
     graph_set_operand(g, id, r->weight, baked);
     if (!w->bias_enc)
