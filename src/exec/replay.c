@@ -41,8 +41,11 @@ struct replay {
     /* what the patch of the run at hand changes */
     const struct encoding **round;
     const struct walk_operand **operand;
-    bool *compute, *dirty; /* by node of the bound graph */
-    bool *changed;         /* by value of the bound graph */
+    bool *compute, *dirty, *touched; /* by node of the bound graph */
+    /* what every run changes (replay_set_base), by node of the bound graph; NULL: nothing */
+    struct walk_operand **base_first, **base_last;
+    const struct step **base_step;
+    bool *changed; /* by value of the bound graph */
 };
 
 static value_id caller_value(const struct replay *r, value_id v)
@@ -96,6 +99,10 @@ enum status replay_new(struct graph *g, const struct tensor *in, struct arena *a
     r->operand = ARENA_ARRAY(arena, const struct walk_operand *, b->n_nodes + 1);
     r->compute = ARENA_ARRAY(arena, bool, b->n_nodes + 1);
     r->dirty = ARENA_ARRAY(arena, bool, b->n_nodes + 1);
+    r->touched = ARENA_ARRAY(arena, bool, b->n_nodes + 1);
+    r->base_first = ARENA_ARRAY(arena, struct walk_operand *, b->n_nodes + 1);
+    r->base_last = ARENA_ARRAY(arena, struct walk_operand *, b->n_nodes + 1);
+    r->base_step = ARENA_ARRAY(arena, const struct step *, b->n_nodes + 1);
     r->changed = ARENA_ARRAY(arena, bool, b->n_values + 1);
     r->b->changed = ARENA_ARRAY(arena, const struct step *, b->n_nodes + 1);
     for (node_id n = graph_first(b, MAIN_REGION); has_node(n); n = graph_next(b, n)) {
@@ -203,18 +210,29 @@ static void pack(struct replay_patch *p)
     p->packed = true;
 }
 
-/* Lists by node in the order the changes were made: what comes later overrides. */
+/* Lists by node in the order the changes were made: what comes later overrides. The base comes first. */
 static void apply(struct replay_patch *p)
 {
     struct replay *r = p->r;
 
     for (size_t i = 0; i < p->n_values; i++)
         r->round[p->value[i].v.i] = p->value[i].enc;
+    for (size_t i = 0; i < p->n_operands; i++)
+        r->operand[p->operand[i].n.i] = NULL;
     for (size_t i = p->n_operands; i-- > 0;) {
         struct operand_change *c = &p->operand[i];
 
         c->o.next = r->operand[c->n.i];
         r->operand[c->n.i] = &c->o;
+        r->touched[c->n.i] = true;
+    }
+    for (size_t i = 0; i < p->n_operands; i++) {
+        const uint32_t n = p->operand[i].n.i;
+
+        if (r->base_first[n] && r->operand[n] != r->base_first[n]) {
+            r->base_last[n]->next = r->operand[n];
+            r->operand[n] = r->base_first[n];
+        }
     }
     pack(p);
     for (size_t i = 0; i < p->n_steps; i++)
@@ -227,10 +245,31 @@ static void undo(struct replay_patch *p)
 
     for (size_t i = 0; i < p->n_values; i++)
         r->round[p->value[i].v.i] = NULL;
-    for (size_t i = 0; i < p->n_operands; i++)
-        r->operand[p->operand[i].n.i] = NULL;
+    for (size_t i = 0; i < p->n_operands; i++) {
+        const uint32_t n = p->operand[i].n.i;
+
+        r->touched[n] = false;
+        if (r->base_last[n])
+            r->base_last[n]->next = NULL;
+        r->operand[n] = r->base_first[n];
+    }
     for (size_t i = 0; i < p->n_steps; i++)
-        r->b->changed[p->step[i].n.i] = NULL;
+        r->b->changed[p->step[i].n.i] = r->base_step[p->step[i].n.i];
+}
+
+void replay_set_base(struct replay *r, struct replay_patch *base)
+{
+    apply(base);
+    for (size_t i = 0; i < base->n_operands; i++) {
+        struct operand_change *c = &base->operand[i];
+        const uint32_t n = c->n.i;
+
+        r->touched[n] = false;
+        r->base_first[n] = r->base_first[n] ? r->base_first[n] : &c->o;
+        r->base_last[n] = &c->o;
+    }
+    for (size_t i = 0; i < base->n_steps; i++)
+        r->base_step[base->step[i].n.i] = base->step[i].step;
 }
 
 /* -- what has to be computed -------------------------------------------------------------------- */
@@ -276,7 +315,7 @@ static void mark_dirty(struct replay *r, const struct replay_run *o)
     }
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
         after |= has_node(from) && same_node(n, from);
-        r->dirty[n.i] |= after || r->operand[n.i];
+        r->dirty[n.i] |= after || r->touched[n.i];
         for (int j = 0; r->dirty[n.i] && j < graph_node(g, n)->n_out; j++)
             if (has_value(graph_node(g, n)->out[j]))
                 spread(r, graph_node(g, n)->out[j]);

@@ -30,6 +30,10 @@ void replay_round_operand(struct replay_patch *p, node_id n, int j, const struct
 /* Other contents for the constant operand j, of its type and dims. */
 void replay_replace(struct replay_patch *p, node_id n, int j, const void *data);
 
+/* Contents of constants that every run takes instead of the graph's own, as if they stood there: no run
+ * counts them as a change. Only replacements; before the first run. */
+void replay_set_base(struct replay *r, struct replay_patch *base);
+
 struct replay_run {
     struct replay_patch *patch; /* NULL: the graph as it is */
     const struct tensor *in;    /* one per model input; NULL: they are kept */

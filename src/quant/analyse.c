@@ -113,6 +113,47 @@ static void find_outputs(struct work *w)
         w->sums[i].outputs = ARENA_ARRAY(w->a, struct compare, w->n_out + 1);
 }
 
+/* -- the original's constants ---------------------------------------------------------------------- */
+
+static int original_operand(const struct quant *q, node_id n, int k)
+{
+    return k == 0 ? q->rule[n.i]->weight : q->rule[n.i]->bias;
+}
+
+void quant_analyse_begin(struct quant *q)
+{
+    q->original = arena_zalloc(q->a, (q->n_nodes + 1) * sizeof *q->original);
+    for (uint32_t i = 0; i < q->n_nodes; i++)
+        for (int k = 0; k < 2; k++)
+            q->original[i][k] = q->weight[i] ? node_in(graph_node(q->g, (node_id){ i }),
+                                                       original_operand(q, (node_id){ i }, k))
+                                             : ABSENT;
+}
+
+/* Repaired weights and biases are measured against what they were before. */
+static void set_base(struct work *w)
+{
+    struct quant *q = w->q;
+    struct replay_patch *base = sim_patch(w->sim, w->a);
+
+    for (uint32_t i = 0; q->original && i < q->n_nodes; i++)
+        for (int k = 0; q->weight[i] && k < 2; k++) {
+            const node_id n = { i };
+            const int j = original_operand(q, n, k);
+            const value_id now = node_in(graph_node(q->g, n), j), was = q->original[i][k];
+            struct tensor t;
+
+            if (!has_value(now) || same_value(now, was))
+                continue;
+            if (has_value(was))
+                graph_const_tensor(q->g, was, &t);
+            else
+                t.data = ARENA_ARRAY(w->a, float, type_elements(&graph_value(q->g, now)->type));
+            replay_replace(base, n, j, t.data);
+        }
+    sim_set_base(w->sim, base);
+}
+
 /* -- one sample ----------------------------------------------------------------------------------- */
 
 static void see_accumulated(void *ctx, value_id v, const struct tensor *t)
@@ -292,6 +333,7 @@ enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis 
     w.qs = quant_sim_new(q, w.sim, a);
     w.kept = sim_keep(w.sim, NULL);
     w.want = ARENA_ARRAY(a, bool, g->n_values + 1);
+    set_base(&w);
     find_layers(&w);
     find_outputs(&w);
     w.r->layer = ARENA_ARRAY(g->arena, struct analysis_layer, w.r->n_layers + 1);

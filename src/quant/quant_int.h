@@ -40,6 +40,7 @@ struct quant {
     bool *as_uint8;       /* activations and weights unsigned, one scale for each weight */
     bool *half;           /* left in float: its weights are stored as float16 */
     struct weight_choice **weight; /* NULL: has none */
+    value_id (*original)[2];       /* weight and bias before repairs; NULL: not noted (analyse.c) */
     /* by value: */
     bool *wanted;                            /* gets an encoding, so is observed */
     struct stats **stats;                    /* NULL: not observed */

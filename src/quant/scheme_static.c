@@ -145,9 +145,11 @@ static enum status apply(struct graph *g, const struct quant_options *o,
         return OK;
     TRY(quant_choose(&q));
     if (o->analyse)
-        TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
+        quant_analyse_begin(&q);
     TRY(repair_chosen(&q));
     quant_overrides_say(&q);
+    if (o->analyse)
+        TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,

@@ -123,6 +123,11 @@ struct replay_patch *sim_patch(struct sim *s, struct arena *arena)
     return replay_patch_new(s->replay, arena);
 }
 
+void sim_set_base(struct sim *s, struct replay_patch *base)
+{
+    replay_set_base(s->replay, base);
+}
+
 /* -- kept values -------------------------------------------------------------------------------- */
 
 struct sim_kept *sim_keep(struct sim *s, const bool *want)

@@ -48,6 +48,9 @@ double sim_node_macs(const struct sim *s, node_id n);
 /* Changes are made with replay_round(), replay_round_operand() and replay_replace(). */
 struct replay_patch *sim_patch(struct sim *s, struct arena *arena);
 
+/* Contents of constants that all runs take as the graph's own (replay_set_base). */
+void sim_set_base(struct sim *s, struct replay_patch *base);
+
 /* Room for the values of one sample at a time; want by value id, NULL: all. It is used again without
  * being freed. */
 struct sim_kept *sim_keep(struct sim *s, const bool *want);

@@ -196,6 +196,50 @@ static void replay_equals_whole_run(void **state)
     teardown(&b.f);
 }
 
+/* Other constants as a base: a run with them is what replays start from, and a patch lies on top. */
+static void base_is_no_change(void **state)
+{
+    struct bench b;
+    struct sim_kept *kept;
+    struct replay_patch *base, *p;
+    const struct tensor *clean, *want;
+    node_id n;
+    struct tensor c;
+    float *other, *zero;
+
+    (void)state;
+    open_bench(&b, net);
+    kept = sim_keep(b.sim, NULL);
+    assert_int_equal(sim_run(b.sim, 0, NULL, NULL, kept, b.out), OK);
+    clean = copy_out(&b);
+    n = maker(b.g, "c2");
+    assert_true(graph_const_tensor(b.g, graph_node(b.g, n)->in[1].v, &c));
+    other = arena_dup(b.f.arena, c.data, c.bytes);
+    zero = ARENA_ARRAY(b.f.arena, float, 4);
+    for (int64_t k = 0; k < tensor_elements(&c); k++)
+        other[k] *= 1.5f;
+    base = sim_patch(b.sim, b.f.arena);
+    replay_replace(base, n, 1, other);
+    sim_set_base(b.sim, base);
+    assert_int_equal(sim_run(b.sim, 0, NULL, NULL, kept, b.out), OK);
+    want = copy_out(&b);
+    assert_memory_not_equal(want[1].data, clean[1].data, clean[1].bytes);
+    assert_int_equal(nodes_of_replay(&b, kept, NULL), 0);
+    same_out(&b, want);
+    /* the bias on top of the base's weight, then the original weight on top of it */
+    p = sim_patch(b.sim, b.f.arena);
+    replay_replace(p, n, 2, zero);
+    assert_int_equal(sim_run(b.sim, 0, p, NULL, NULL, b.out), OK);
+    want = copy_out(&b);
+    assert_int_equal(nodes_of_replay(&b, kept, p), 9);
+    same_out(&b, want);
+    p = sim_patch(b.sim, b.f.arena);
+    replay_replace(p, n, 1, c.data);
+    assert_int_equal(nodes_of_replay(&b, kept, p), 9);
+    same_out(&b, clean);
+    teardown(&b.f);
+}
+
 struct seen {
     struct bench *b;
     const struct sim_kept *want;
@@ -320,8 +364,11 @@ static void rounding_is_the_codec(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unchanged_replay_is_the_same), cmocka_unit_test(replay_equals_whole_run),
-        cmocka_unit_test(kept_values_move_on),          cmocka_unit_test(much_is_kept_in_a_file),
+        cmocka_unit_test(unchanged_replay_is_the_same),
+        cmocka_unit_test(replay_equals_whole_run),
+        cmocka_unit_test(base_is_no_change),
+        cmocka_unit_test(kept_values_move_on),
+        cmocka_unit_test(much_is_kept_in_a_file),
         cmocka_unit_test(rounding_is_the_codec),
     };
 
