@@ -17,6 +17,7 @@
 #include "format/format.h"
 #include "format/tensor/npy.h"
 #include "verify/labels.h"
+#include "verify/layers.h"
 #include "verify/match.h"
 #include "verify/paired.h"
 
@@ -28,6 +29,7 @@ struct candidate {
     struct compare *cmp;    /* by the reference's outputs */
     /* by the sample: same arg-max as the reference; as the label */
     uint8_t *agree, *right;
+    struct layers *layers; /* --per-layer */
 };
 
 struct verification {
@@ -39,6 +41,10 @@ struct verification {
     struct labels *labels; /* NULL: none */
     int64_t ref_right;
     struct pool *scratch;
+    struct exec_options ref_options;
+    struct kept *kept; /* the reference's values, --per-layer */
+    bool *want;        /* by the reference's value */
+    enum status tap_status;
 };
 
 /* An artifact whose sizes are all known has them already: --shape is the original's, in its layout. */
@@ -58,6 +64,28 @@ static enum status read_candidate(struct slip_job *j, const char *path, struct g
     return job_read_model(j, path, out);
 }
 
+static void keep(void *ctx, value_id v, const struct tensor *t)
+{
+    struct verification *x = ctx;
+
+    if (x->tap_status == OK)
+        x->tap_status = kept_put(x->kept, v.i, t);
+}
+
+/* Values inside the reference are kept for one sample at a time. */
+static void prepare_layers(struct verification *v, struct graph *g)
+{
+    struct slip_job *j = v->job;
+    struct kept_room *room = ARENA_NEW(j->arena, struct kept_room);
+
+    if (!job_flag(j, "per-layer"))
+        return;
+    *room = (struct kept_room){ .arena = j->arena, .diags = j->diags };
+    v->kept = kept_new(room, g->n_values);
+    v->want = ARENA_ARRAY(j->arena, bool, (size_t)g->n_values + 1);
+    v->ref_options = (struct exec_options){ .tap = keep, .tap_ctx = v, .want = v->want };
+}
+
 static enum status open_candidate(struct verification *v, struct candidate *c)
 {
     struct slip_job *j = v->job;
@@ -65,9 +93,12 @@ static enum status open_candidate(struct verification *v, struct candidate *c)
     const char **maps;
     const size_t n_maps = job_values(j, "map", &maps);
     const struct match_options mo = { maps, n_maps };
+    struct exec_options o = { .tap = layers_see };
 
     c->cmp = ARENA_ARRAY(j->arena, struct compare, ref->n_io_out + 1);
     c->folder = path_is_dir(c->path);
+    if (c->folder && v->kept)
+        return job_usage(j, "--per-layer looks into models; %s holds results", c->path);
     if (c->folder)
         return OK;
     TRY(read_candidate(j, c->path, &g));
@@ -80,7 +111,14 @@ static enum status open_candidate(struct verification *v, struct candidate *c)
         match_layout(&g->io_in[i], &ref->io_in[c->in[i].other]);
     for (size_t i = 0; i < ref->n_io_out; i++)
         match_layout(&g->io_out[c->out[i].other], &ref->io_out[i]);
-    return runset_prepare(j, g, runset_engine(j, g), NULL, &c->run);
+    if (!v->kept)
+        return runset_prepare(j, g, runset_engine(j, g), NULL, &c->run);
+    c->layers = ARENA_NEW(j->arena, struct layers);
+    layers_match(c->layers, j->arena, ref, g, maps, n_maps, v->want);
+    c->layers->kept = v->kept;
+    o.tap_ctx = c->layers;
+    o.want = c->layers->want_cand;
+    return runset_prepare(j, g, runset_engine(j, g), &o, &c->run);
 }
 
 /* The candidate's inputs from the reference's, through the original's layout. */
@@ -194,6 +232,7 @@ static enum status run_all(struct verification *v)
         if (!job_flag(v->job, "keep-state"))
             exec_reset(v->ref.plan);
         TRY(exec_run(v->ref.plan, v->ref.in, v->ref.out));
+        TRY(v->tap_status);
         first = v->ref.out[0];
         if (v->labels && v->ref.graph->n_io_out > 0)
             v->ref_right +=
@@ -297,6 +336,37 @@ static void report_top1(struct verification *v, const struct candidate *c)
         report_paired(j, "right class", "paired_top1", &right);
 }
 
+static void report_layers(struct verification *v, const struct candidate *c)
+{
+    struct slip_job *j = v->job;
+    struct jsonw *w = &j->json;
+    enum { SHOWN = 15 };
+    size_t n;
+    const struct layer_pair **p = layers_worst(c->layers, &n);
+
+    job_say(j, "  %zu layers, worst first:\n", n);
+    jsonw_key(w, "layers");
+    jsonw_array(w);
+    for (size_t i = 0; i < n; i++) {
+        const struct compare *x = &p[i]->cmp;
+
+        if (i < SHOWN)
+            job_say(j, "    SQNR %7.2f dB  cosine %.5f  max |d| %-10.4g %s (%s)\n", compare_sqnr(x),
+                    compare_cosine(x), x->max_ad, p[i]->name, p[i]->op);
+        jsonw_object(w);
+        jsonw_kstring(w, "layer", p[i]->name);
+        jsonw_kstring(w, "op", p[i]->op);
+        jsonw_kdouble(w, "sqnr_db", compare_sqnr(x));
+        jsonw_kdouble(w, "cosine", compare_cosine(x));
+        jsonw_kdouble(w, "max_abs", x->max_ad);
+        jsonw_kdouble(w, "mean_abs", compare_mean_abs(x));
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    if (n > SHOWN)
+        job_say(j, "    (%zu more: --json)\n", n - SHOWN);
+}
+
 static bool has_bounds(const struct slip_job *j)
 {
     return job_has(j, "min-correlation") || job_has(j, "min-sqnr") || job_has(j, "max-abs");
@@ -338,6 +408,8 @@ static enum status report(struct verification *v)
         jsonw_end(w);
         if (v->labels || job_string(j, "metric"))
             report_top1(v, c);
+        if (c->layers)
+            report_layers(v, c);
         jsonw_kbool(w, "within_bounds", all);
         jsonw_end(w);
         job_say(j, "  %s\n",
@@ -366,7 +438,8 @@ static enum status run(struct slip_job *j)
     TRY(runset_samples(j, g, job_string(j, "inputs"), &v.samples));
     if (samples_count(v.samples) == 0)
         return job_usage(j, "there are no samples to compare on");
-    TRY(runset_prepare(j, g, engine ? engine : "ref", NULL, &v.ref));
+    prepare_layers(&v, g);
+    TRY(runset_prepare(j, g, engine ? engine : "ref", &v.ref_options, &v.ref));
     if (job_has(j, "labels"))
         TRY(labels_read(j->arena, job_string(j, "labels"), v.samples, j->diags, &v.labels));
     v.cand = ARENA_ARRAY(j->arena, struct candidate, v.n_cand);
@@ -393,6 +466,7 @@ static const slip_option options[] = {
     { "engine",  'e', false, SLIP_OPT_STRING, "E",      NULL, NULL, "engine for the candidate: ref, fast, int, int=tflm or int=litert (default: by the model)" },
     { "reference-engine", 0, false, SLIP_OPT_STRING, "E", NULL, "ref", "engine for the reference" },
     { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,   NULL, NULL, ".raw files hold the inputs' own type, not float32" },
+    { "per-layer", 0, false, SLIP_OPT_FLAG,   NULL,     NULL, NULL, "compare the values inside, too, by their original names: worst first" },
     { "keep-state", 0, false, SLIP_OPT_FLAG,  NULL,     NULL, NULL, "do not reset the models' state between samples" },
     { "shape",   's', true,  SLIP_OPT_STRING, "X=DIMS", NULL, NULL, "size of an input: X=1,3,224,224" },
     { 0 },

@@ -140,15 +140,14 @@ static struct analysis_cure *cure(struct analysis_layer *l, const char *name, co
     return c;
 }
 
+/* Noise of the layers one by one adds up to more than what comes out once it is great: a layer is taken
+ * to carry its share of that sum. */
 static void set_gains(const struct analysis *a, struct analysis_layer *l)
 {
-    for (int i = 0; i < l->n_cures; i++) {
-        /* layers do not add up exactly: no cure takes more than nearly all */
-        const double left =
-            1 - fmin(0.999, l->cure[i].removes * l->isolated / fmax(a->net.total, 1e-300));
+    const double all = fmax(fmax(a->net.total, a->isolated_sum), 1e-300);
 
-        l->cure[i].gain_db = -10 * log10(left);
-    }
+    for (int i = 0; i < l->n_cures; i++)
+        l->cure[i].gain_db = -10 * log10(1 - fmin(0.9999, l->cure[i].removes * l->isolated / all));
 }
 
 void analyse_price(struct quant *q, node_id n, const struct analysis *a, struct analysis_layer *l)

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "base/blob.h"
-
-enum { MEMORY_FOR_KEPT = 64 << 20 };
+#include "exec/kept.h"
 
 struct sim {
     struct graph *graph;
@@ -15,7 +13,7 @@ struct sim {
     struct tensor *in;
     struct pool *in_pool;
     struct replay *replay;
-    struct spill *spill; /* of what is kept; made when first needed */
+    struct kept_room room;
     struct sim_counters count;
     bool *want; /* what a run at hand has to tap */
 };
@@ -23,8 +21,7 @@ struct sim {
 struct sim_kept {
     struct sim *sim;
     const bool *want;
-    struct tensor *value; /* by value id */
-    size_t *room;         /* bytes behind it */
+    struct kept *set; /* by value id */
 };
 
 static enum status no_samples(struct graph *g)
@@ -57,6 +54,7 @@ enum status sim_new(struct graph *g, struct samples *samples, struct arena *aren
 
     s->graph = g;
     s->arena = arena;
+    s->room = (struct kept_room){ .arena = arena, .diags = g->diags };
     s->samples = samples;
     s->n_samples = samples_count(samples);
     if (s->n_samples == 0)
@@ -110,7 +108,11 @@ enum status sim_hash(struct sim *s, char out[65])
 
 struct sim_counters sim_counters(const struct sim *s)
 {
-    return s->count;
+    struct sim_counters c = s->count;
+
+    c.kept_memory = s->room.memory;
+    c.kept_file = s->room.file;
+    return c;
 }
 
 double sim_node_macs(const struct sim *s, node_id n)
@@ -136,35 +138,13 @@ struct sim_kept *sim_keep(struct sim *s, const bool *want)
 
     k->sim = s;
     k->want = want;
-    k->value = ARENA_ARRAY(s->arena, struct tensor, s->graph->n_values + 1);
-    k->room = ARENA_ARRAY(s->arena, size_t, s->graph->n_values + 1);
+    k->set = kept_new(&s->room, s->graph->n_values);
     return k;
 }
 
 const struct tensor *sim_kept_value(const struct sim_kept *k, value_id v)
 {
-    return k->value[v.i].data ? &k->value[v.i] : NULL;
-}
-
-static enum status make_room(struct sim_kept *k, value_id v, size_t bytes)
-{
-    struct sim *s = k->sim;
-    void *data;
-
-    if (k->value[v.i].data && bytes <= k->room[v.i])
-        return OK;
-    if (s->count.kept_memory + bytes <= MEMORY_FOR_KEPT) {
-        data = arena_alloc(s->arena, bytes + 1);
-        s->count.kept_memory += bytes;
-    } else {
-        if (!s->spill)
-            s->spill = spill_new(s->arena);
-        TRY(spill_alloc(s->spill, bytes + 1, s->graph->diags, &data));
-        s->count.kept_file += bytes;
-    }
-    k->value[v.i].data = data;
-    k->room[v.i] = bytes;
-    return OK;
+    return kept_get(k->set, v.i);
 }
 
 struct tapping {
@@ -178,16 +158,8 @@ static void on_value(void *ctx, value_id v, const struct tensor *t)
     struct tapping *p = ctx;
     struct sim_kept *k = p->keep;
 
-    if (k && (!k->want || k->want[v.i]) && t->dtype != DT_string && p->st == OK) {
-        p->st = make_room(k, v, t->bytes);
-        if (p->st == OK) {
-            void *data = k->value[v.i].data;
-
-            memcpy(data, t->data, t->bytes);
-            k->value[v.i] = *t;
-            k->value[v.i].data = data;
-        }
-    }
+    if (k && (!k->want || k->want[v.i]) && p->st == OK)
+        p->st = kept_put(k->set, v.i, t);
     if (p->tap && (!p->tap->want || p->tap->want[v.i]))
         p->tap->fn(p->tap->ctx, v, t);
 }
@@ -230,7 +202,7 @@ enum status sim_replay(struct sim *s, const struct sim_kept *kept, struct replay
                        node_id from, const struct sim_tap *tap, struct sim_kept *keep,
                        struct tensor *out)
 {
-    struct replay_run o = { .patch = patch, .kept = kept->value, .from = from };
+    struct replay_run o = { .patch = patch, .kept = kept->set->value, .from = from };
     struct replay_cost cost;
 
     TRY(run(s, &o, tap, keep, out, &cost));

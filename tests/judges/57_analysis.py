@@ -199,6 +199,7 @@ def recompute():
                   and by['c2']['own_noise']['sharing'] == 0 else by['cat']['own_noise']))
     cases.append(('residuals', lambda: residuals(ours)))
     cases.append(('the artifact', lambda: artifact(path, folder, ours)))
+    cases.append(('verify --per-layer', lambda: per_layer(path, folder, by)))
     return cases
 
 
@@ -216,6 +217,31 @@ def artifact(path, folder, ours):
         return errors
     seen = json.loads(text)['candidates'][0]['outputs'][0]['sqnr_db']
     return None if abs(seen - ours['outputs'][0]['sqnr_db']) < 0.2 else f'{seen} dB, said {ours["outputs"][0]["sqnr_db"]}'
+
+
+def per_layer(path, folder, by):
+    """The artifact's own values, as ONNX and as TFLite, stand where the analysis said they would."""
+    status, text, errors = slipway('verify', path, f'{OUT}/net_q.onnx', '--engine', 'fast', '--inputs', folder,
+                                   '--per-layer', '--json')
+    if status:
+        return errors
+    layers = json.loads(text)['candidates'][0]['layers']
+    if [l['sqnr_db'] for l in layers] != sorted(l['sqnr_db'] for l in layers):
+        return 'not worst first'
+    seen = {l['layer']: l['sqnr_db'] for l in layers}
+    for name in ROUNDED:
+        said = -10 * np.log10(by[name]['accumulated_noise'])
+        if name not in seen:
+            return f'{name} is not compared'
+        if abs(seen[name] - said) > 0.3:
+            return f'{name}: {seen[name]:.2f} dB, said {said:.2f}'
+    status, _, errors = slipway('quantize', path, '-o', f'{OUT}/net_q.tflite', '--scheme', 'int8', '--calib', folder)
+    status, text, errors = slipway('verify', path, f'{OUT}/net_q.tflite', '--inputs', folder, '--per-layer', '--json')
+    if status:
+        return errors
+    seen = {l['layer']: l['sqnr_db'] for l in json.loads(text)['candidates'][0]['layers']}
+    missing = [n for n in ('c2', 's', 'm', 'c3', 'a', 'g') if seen.get(n, 0) < 15]
+    return f'as TFLite: {missing} of {seen}' if missing else None
 
 
 def chain():
