@@ -157,6 +157,9 @@ static const struct {
 } repairs[] = {
     { "adaround", "adaround.on" },
     { "equalize", "equalize.on" },
+    { "max-drop", "mixed-precision.max-drop" },
+    { "max-high-macs", "mixed-precision.max-high-macs" },
+    { "task-ranges", "calibration.task" },
 };
 
 static void given_repairs(struct slip_job *j, struct quant_options *q)
@@ -166,7 +169,10 @@ static void given_repairs(struct slip_job *j, struct quant_options *q)
     if (q->n_set)
         memcpy(set, q->set, q->n_set * sizeof *set);
     for (size_t i = 0; i < COUNT(repairs); i++) {
-        const char *value = job_flag(j, repairs[i].option) ? "yes" : NULL;
+        const char *value = job_string(j, repairs[i].option);
+
+        if (!value && job_has(j, repairs[i].option))
+            value = "yes"; /* a flag */
 
         if (value)
             set[q->n_set++] =

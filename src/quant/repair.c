@@ -20,7 +20,16 @@ enum status repair_sim(struct quant *q, struct sim **out)
     return sim_open(q->g, q->o->calib, q->o->calib_steps, q->a, out);
 }
 
-enum status repair_chosen(struct quant *q)
+enum status repair_widths(struct quant *q)
+{
+    if (q->s->calibration.task > 0)
+        TRY(repair_ranges(q));
+    if (q->s->mixed.target > 0 || q->s->mixed.max_drop > 0 || q->s->mixed.max_high_macs > 0)
+        TRY(repair_mixed(q));
+    return OK;
+}
+
+enum status repair_weights(struct quant *q)
 {
     if (q->s->adaround.on)
         TRY(repair_adaround(q));

@@ -35,9 +35,12 @@ enum status repair_equalize(struct quant *q); /* equalize.c */
 enum status repair_float(struct quant *q);
 
 /* -- after quant_choose() ----------------------------------------------------------------------------- */
+enum status repair_ranges(struct quant *q);   /* range_task.c */
+enum status repair_mixed(struct quant *q);    /* mixed.c */
 enum status repair_adaround(struct quant *q); /* adaround.c */
-/* All that the settings ask for. */
-enum status repair_chosen(struct quant *q);
+/* What changes ranges and widths, then what changes weights and biases, as the settings ask. */
+enum status repair_widths(struct quant *q);
+enum status repair_weights(struct quant *q);
 /* A simulation of q->g on the calibration data. */
 struct sim;
 enum status repair_sim(struct quant *q, struct sim **out);

@@ -144,9 +144,10 @@ static enum status apply(struct graph *g, const struct quant_options *o,
     if (o->stats_out)
         return OK;
     TRY(quant_choose(&q));
+    TRY(repair_widths(&q));
     if (o->analyse)
         quant_analyse_begin(&q);
-    TRY(repair_chosen(&q));
+    TRY(repair_weights(&q));
     quant_overrides_say(&q);
     if (o->analyse)
         TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));

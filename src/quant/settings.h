@@ -30,12 +30,17 @@ struct quant_settings {
     struct {
         const char *method;
         double percentile, saturation_weight, min_range;
+        int64_t task;
     } calibration;
     struct {
         bool on;
         int64_t level, iterations;
         double limit;
     } equalize;
+    struct {
+        double target, max_drop, max_high_macs; /* all 0: off */
+        int64_t samples;
+    } mixed;
     struct {
         bool on;
         int64_t iterations, samples, rows, batch;

@@ -431,12 +431,99 @@ static void rows_are_the_convolution(void **state)
     }
 }
 
+/* -- widths and ranges ---------------------------------------------------------------------------------- */
+
+/* One channel is wide and nobody reads it; the other is narrow and is all that counts. */
+static const char lopsided[] = "graph (%x : f32[1,2,4,4]) {\n"
+                               "  %w1 = const f32[2,2,1,1] {0x1.9p+6, 0x0p+0, 0x0p+0, 0x1p-3}\n"
+                               "  %a = conv(%x, %w1) {act=relu}\n"
+                               "  %w2 = const f32[2,2,1,1] {0x0p+0, 0x1p+5, 0x0p+0, 0x1p+5}\n"
+                               "  %b = conv(%a, %w2)\n"
+                               "  %w3 = const f32[2,2,1,1] {0x1p+0, 0x1p-1, 0x1p-2, 0x1p+0}\n"
+                               "  %c = conv(%b, %w3)\n"
+                               "  yield %c\n}\n";
+
+static struct graph *repaired(struct fixture *f, const struct quant_set *set, size_t n,
+                              struct quant_report *r)
+{
+    const struct quant_options o = {
+        .scheme = "int8", .format = "onnx", .calib = "random:1:8", .set = set, .n_set = n
+    };
+    struct graph *g = graph_of(f, lopsided);
+
+    graph_fix_io(g);
+    assert_int_equal(quant_apply(g, &o, r), OK);
+    assert_string_equal(said(f), "");
+    return g;
+}
+
+static const struct encoding *enc(const struct graph *g, const char *name)
+{
+    return graph_value(g, named(g, name))->enc;
+}
+
+/* The value whose 8-bit steps swamp what counts gets 16 bits, with the nodes around it; no other. */
+static void sensitive_values_get_16_bits(void **state)
+{
+    const struct quant_set set[] = { { "mixed-precision.target", "30", "test" } };
+    struct fixture f;
+    struct quant_report r;
+    struct graph *g;
+
+    (void)state;
+    setup(&f);
+    g = repaired(&f, set, 1, &r);
+    assert_int_equal(enc(g, "a")->storage, DT_u16);
+    assert_int_equal(enc(g, "c")->storage, DT_u8);
+    assert_true(noted(&r, "all activations at 8 bits"));
+    assert_true(noted(&r, "2 nodes at 16 bits"));
+    teardown(&f);
+}
+
+/* A share of MACs that leaves no room changes nothing. */
+static void the_budget_holds(void **state)
+{
+    const struct quant_set set[] = { { "mixed-precision.max-high-macs", "20", "test" } };
+    struct fixture f;
+    struct quant_report r;
+    struct graph *g;
+
+    (void)state;
+    setup(&f);
+    g = repaired(&f, set, 1, &r);
+    assert_int_equal(enc(g, "a")->storage, DT_u8);
+    assert_true(noted(&r, "0 nodes at 16 bits"));
+    teardown(&f);
+}
+
+/* What nobody reads need not be held: the range is drawn in to the channel that counts. */
+static void ranges_follow_the_outputs(void **state)
+{
+    const struct quant_set set[] = { { "calibration.task", "4", "test" } };
+    struct fixture f;
+    struct quant_report r;
+    struct graph *plain, *drawn;
+
+    (void)state;
+    setup(&f);
+    plain = repaired(&f, NULL, 0, &r);
+    drawn = repaired(&f, set, 1, &r);
+    assert_true(enc(drawn, "a")->scale[0] < 0.3 * enc(plain, "a")->scale[0]);
+    assert_true(noted(&r, "worst groups drawn in"));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equalized_nets_compute_the_same), cmocka_unit_test(a_pair_is_equalized),
-        cmocka_unit_test(relu6_and_silu_are_refused),      cmocka_unit_test(adaround_beats_nearest),
+        cmocka_unit_test(equalized_nets_compute_the_same),
+        cmocka_unit_test(a_pair_is_equalized),
+        cmocka_unit_test(relu6_and_silu_are_refused),
+        cmocka_unit_test(adaround_beats_nearest),
         cmocka_unit_test(rows_are_the_convolution),
+        cmocka_unit_test(sensitive_values_get_16_bits),
+        cmocka_unit_test(the_budget_holds),
+        cmocka_unit_test(ranges_follow_the_outputs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
