@@ -36,13 +36,24 @@ enum status runset_prepare(struct slip_job *j, struct graph *g, const char *engi
                            const struct exec_options *o, struct runset *r)
 {
     const struct node *yield = graph_yield_node(g, MAIN_REGION);
+    const struct region *main_region = graph_region(g, MAIN_REGION);
     size_t n = 0;
 
     memset(r, 0, sizeof *r);
     r->graph = g;
     r->in = ARENA_ARRAY(j->arena, struct tensor, g->n_io_in + 1);
     r->out = ARENA_ARRAY(j->arena, struct tensor, g->n_io_out + 1);
+    r->in_value = ARENA_ARRAY(j->arena, value_id, g->n_io_in + 1);
     r->out_value = ARENA_ARRAY(j->arena, value_id, g->n_io_out + 1);
+    for (size_t i = 0; i < main_region->n_inputs; i++) {
+        bool state = false;
+
+        for (size_t s = 0; s < g->n_states; s++)
+            state |= same_value(g->state[s].in, main_region->inputs[i]);
+        if (!state && n < g->n_io_in)
+            r->in_value[n++] = main_region->inputs[i];
+    }
+    n = 0;
     for (int k = 0; k < yield->n_in; k++) {
         bool state = false;
 

@@ -11,6 +11,7 @@ struct runset {
     struct plan *plan;
     struct tensor *in, *out; /* one per model input / output */
     struct pool *pool;       /* the loaded inputs */
+    value_id *in_value;      /* by input */
     value_id *out_value;     /* by output: the yield's operand */
 };
 

@@ -126,10 +126,12 @@ static enum status feed(struct verification *v, struct candidate *c)
 {
     for (size_t i = 0; i < c->run.graph->n_io_in; i++) {
         const size_t k = c->in[i].other;
-        struct tensor t;
+        const struct value *in = graph_value(c->run.graph, c->run.in_value[i]);
+        struct tensor t, u;
 
         if (!match_unpermute(&v->ref.in[k], &v->ref.graph->io_in[k], v->scratch, &t) ||
-            !match_permute(&t, &c->run.graph->io_in[i], v->scratch, &c->run.in[i]))
+            !match_permute(&t, &c->run.graph->io_in[i], v->scratch, &u) ||
+            !match_width(&u, value_storage(in), v->scratch, &c->run.in[i]))
             return diag_error(v->job->diags, DIAG_data, WHERE_NONE,
                               "input \"%s\" of %s cannot take the reference's data",
                               c->run.graph->io_in[i].name, c->path);

@@ -43,7 +43,7 @@ static enum status repeat(struct lo *l)
     return lo_done(l, lo_reshape(l, v, y.rank, y.dim));
 }
 
-static const struct lo_rule rules[] = {
+static const struct lo_rule own[] = {
     { OP_tile, repeat, true },
     { OP_expand, repeat, true },
     { 0, NULL, false },
@@ -51,12 +51,13 @@ static const struct lo_rule rules[] = {
 
 static enum status run(struct graph *g, struct pass_ctx *c)
 {
-    return lo_run(g, c, rules);
+    static const struct legal_rules rules = { own, NULL, "tile+expand" };
+    return legal_run_ops(g, c, &rules);
 }
 
 const struct pass pass_legal_tile = {
     .name = "legal-tile",
-    .help = "TILE and BROADCAST_TO as concatenations",
-    .options = "most=64",
+    .help = "TILE and BROADCAST_TO (ops=a+b) as concatenations",
+    .options = "ops=tile+expand most=64",
     .run = run,
 };

@@ -152,3 +152,20 @@ bool match_unpermute(const struct tensor *t, const struct io *artifact, struct p
     permute(t, inverse, pool, out);
     return true;
 }
+
+bool match_width(const struct tensor *t, enum dtype want, struct pool *pool, struct tensor *out)
+{
+    *out = *t;
+    if (t->dtype == want || !dtype_is_int(t->dtype) || !dtype_is_int(want))
+        return true;
+    tensor_shape(out, want, t->rank, t->dim);
+    out->data = pool_alloc(pool, out->bytes + 1);
+    for (int64_t i = 0, n = tensor_elements(t); i < n; i++) {
+        const int64_t x = tensor_get_i64(t, i);
+
+        tensor_set_i64(out, i, x);
+        if (tensor_get_i64(out, i) != x)
+            return false;
+    }
+    return true;
+}

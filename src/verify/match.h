@@ -25,5 +25,7 @@ bool match_permute(const struct tensor *t, const struct io *artifact, struct poo
                    struct tensor *out);
 bool match_unpermute(const struct tensor *t, const struct io *artifact, struct pool *pool,
                      struct tensor *out);
+/* Whole numbers as an artifact has them: INT32 where the original has INT64. False: one does not fit. */
+bool match_width(const struct tensor *t, enum dtype want, struct pool *pool, struct tensor *out);
 
 #endif

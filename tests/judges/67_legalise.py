@@ -7,6 +7,7 @@ original: equal bit for bit where the rewrite only moves elements, else to 1e-5 
 rewrite promises to remove must be gone from the file.
 """
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -568,11 +569,64 @@ def refused():
     return None
 
 
+def in_vela(path):
+    """Operators that Vela leaves to the CPU."""
+    folder = os.path.join(OUT, 'vela')
+    subprocess.run([os.path.join(os.path.dirname(sys.executable), 'vela'), path, '--output-dir', folder], capture_output=True, check=True, timeout=120)
+    compiled = os.path.join(folder, os.path.basename(path)[:-7] + '_vela.tflite')
+    from ai_edge_litert.schema_py_generated import BuiltinOperator, Model
+    names = {v: k for k, v in vars(BuiltinOperator).items() if isinstance(v, int)}
+    model = Model.GetRootAs(open(compiled, 'rb').read())
+    graph = model.Subgraphs(0)
+    codes = [max(model.OperatorCodes(graph.Operators(i).OpcodeIndex()).BuiltinCode(),
+                 model.OperatorCodes(graph.Operators(i).OpcodeIndex()).DeprecatedBuiltinCode()) for i in range(graph.OperatorsLength())]
+    return [names[c] for c in codes if c != BuiltinOperator.CUSTOM]
+
+
+def ethos(name, build):
+    """Quantised for ethos-u: Vela takes all of it; without the target it does not."""
+    def work():
+        net = Net(5)
+        path = os.path.join(OUT, name + '.onnx')
+        net.save(path, build(net))
+        left = {}
+        for target in (True, False):
+            artifact = os.path.join(OUT, name + ('_fits' if target else '_not') + '.tflite')
+            words = ['--target', 'ethos-u'] if target else ['--io-layout', 'nhwc']
+            status, said, talk = slipway('convert', path, '-o', artifact, '--quantize', 'int8', '--calib', 'random:1:4', '--io-dtype', 'quant', *words)
+            if status:
+                return said + talk
+            left[target] = in_vela(artifact)
+            if target:
+                why = verified(path, artifact, 18)
+                if why:
+                    return why
+        return None if not left[True] and left[False] else f'left to the CPU: {left[True]}; without --target {left[False]}'
+    return work
+
+
+def conv(n, x, o=4, k=3):
+    c = 3 if x.startswith('x') else 4
+    return n.op('Conv', x, n.weight(o, c, k, k), n.weight(o), pads=[k // 2] * 4)
+
+
+ETHOS = {
+    'gather': lambda n: conv(n, n.op('Relu', n.op('Gather', n.op('Relu', conv(n, n.input(1, 3, 8, 8))), n.const(np.array([3, 2, 0, 1])), axis=1))),
+    'div': lambda n: n.op('Div', n.op('Sigmoid', conv(n, n.input(1, 3, 8, 8))), n.const(F(3))),
+    'pow': lambda n: n.op('Pow', conv(n, n.input(1, 3, 8, 8)), n.const(F(2))),
+    'sqrt': lambda n: n.op('Sqrt', n.op('Add', n.op('Relu', conv(n, n.input(1, 3, 8, 8))), n.const(F(1)))),
+    'resize': lambda n: n.op('Resize', conv(n, n.input(1, 3, 8, 8)), '', n.const(np.array([1, 1, 3, 3], F)), mode='linear'),
+    'rows': lambda n: n.op('GlobalAveragePool', conv(n, n.input(1, 3, 4200, 2), k=1)),
+    'expand': lambda n: n.op('Expand', n.op('GlobalAveragePool', conv(n, n.input(1, 3, 8, 8))), n.ints(1, 4, 3, 3)),
+}
+
 CASES += [
     ('target: stitched tiles', stitched),
     ('target: refusals', refused),
     ('target: ONNX for snpe-htp', onnx_target('snpe-htp')),
+    ('target: ONNX for ort-qnn', onnx_target('ort-qnn')),
 ]
+CASES += [(f'target: ethos-u, {name}', ethos(name, build)) for name, build in ETHOS.items()]
 if os.path.isdir(UVQ):
     CASES += [
         ('target: UVQ content', uvq('uvq_content_random', [(1, 256, 256, 3)], 234, 15)),
