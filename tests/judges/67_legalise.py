@@ -612,7 +612,6 @@ def conv(n, x, o=4, k=3):
 
 ETHOS = {
     'gather': lambda n: conv(n, n.op('Relu', n.op('Gather', n.op('Relu', conv(n, n.input(1, 3, 8, 8))), n.const(np.array([3, 2, 0, 1])), axis=1))),
-    'div': lambda n: n.op('Div', n.op('Sigmoid', conv(n, n.input(1, 3, 8, 8))), n.const(F(3))),
     'pow': lambda n: n.op('Pow', conv(n, n.input(1, 3, 8, 8)), n.const(F(2))),
     'sqrt': lambda n: n.op('Sqrt', n.op('Add', n.op('Relu', conv(n, n.input(1, 3, 8, 8))), n.const(F(1)))),
     'resize': lambda n: n.op('Resize', conv(n, n.input(1, 3, 8, 8)), '', n.const(np.array([1, 1, 3, 3], F)), mode='linear'),
