@@ -7,14 +7,6 @@
 #include "base/file.h"
 #include "base/jsonw.h"
 
-const struct tensor_encoding *encodings_find(const struct encodings *e, const char *name)
-{
-    for (size_t i = 0; i < e->n; i++)
-        if (strcmp(e->v[i].name, name) == 0)
-            return &e->v[i];
-    return NULL;
-}
-
 bool tensor_encoding_same(const struct tensor_encoding *a, const struct tensor_encoding *b)
 {
     if (a->is_float != b->is_float || a->bits != b->bits)
@@ -51,6 +43,31 @@ void tensor_encoding_range(const struct tensor_encoding *t, int64_t i, double *l
     *hi = (ldexp(1, t->bits) - 1 + (double)t->offset[i]) * t->scale[i];
 }
 
+void tensor_encoding_fit(struct tensor_encoding *t, int64_t i, double lo, double hi)
+{
+    const double codes = ldexp(1, t->bits) - 1;
+    double offset;
+
+    lo = fmin(lo, 0);
+    hi = fmax(hi, 0);
+    if (t->symmetric) {
+        t->scale[i] = (double)(float)fmax(fmax(-lo, hi) / floor(codes / 2), 1e-8);
+        t->offset[i] = -((int64_t)1 << (t->bits - 1));
+        return;
+    }
+    t->scale[i] = (double)(float)fmax((hi - lo) / codes, 1e-8);
+    offset = rint(lo / t->scale[i]);
+    t->offset[i] = offset < -codes ? -(int64_t)codes : (int64_t)offset;
+}
+
+void tensor_encoding_set(struct tensor_encoding *t, double lo, double hi, struct arena *a)
+{
+    t->n = 1;
+    t->scale = ARENA_ARRAY(a, double, 1);
+    t->offset = ARENA_ARRAY(a, int64_t, 1);
+    tensor_encoding_fit(t, 0, lo, hi);
+}
+
 /* -- of a graph ----------------------------------------------------------------------------------- */
 
 /* What a value is stored as: its own encoding, or that of the widest copy integer nodes read. */
@@ -72,7 +89,7 @@ static const struct encoding *stored_as(const struct graph *g, const struct valu
     return best;
 }
 
-static void add_stored(struct tensor_encoding *t, const struct encoding *e, struct arena *a)
+void tensor_encoding_of(const struct encoding *e, struct arena *a, struct tensor_encoding *t)
 {
     int64_t lo, hi;
 
@@ -103,7 +120,7 @@ void encodings_of_graph(struct graph *g, struct arena *a, struct encodings *out)
         e = stored_as(g, v);
         t.is_param = v->kind == VALUE_CONST;
         if (e && e->block == 0 && dtype_bits(e->storage) <= 32) {
-            add_stored(&t, e, a);
+            tensor_encoding_of(e, a, &t);
         } else if (!e && !t.is_param && dtype_is_float(v->type.dtype)) {
             t.is_float = true;
             t.bits = dtype_bits(v->type.dtype);

@@ -40,11 +40,15 @@ enum status encodings_write(const struct encodings *e, const char *version, cons
 /* Of all original tensors that live in the graph: with an encoding, or real numbers. */
 void encodings_of_graph(struct graph *g, struct arena *a, struct encodings *out);
 
-const struct tensor_encoding *encodings_find(const struct encodings *e, const char *name);
 bool tensor_encoding_same(const struct tensor_encoding *a, const struct tensor_encoding *b);
 /* The entry as the IR says it; signed storage where it is symmetric and is_signed asks for it. */
 struct encoding *tensor_encoding_stored(const struct tensor_encoding *t, enum dtype store, int axis,
                                         struct arena *a);
+void tensor_encoding_of(const struct encoding *e, struct arena *a, struct tensor_encoding *t);
+/* Scale number i of a range, with zero made representable, as AIMET and SNPE do. */
+void tensor_encoding_fit(struct tensor_encoding *t, int64_t i, double lo, double hi);
+/* One scale: of the range, with zero made representable; by t's bits and symmetry. */
+void tensor_encoding_set(struct tensor_encoding *t, double lo, double hi, struct arena *a);
 /* The real numbers that scale number i reaches. */
 void tensor_encoding_range(const struct tensor_encoding *t, int64_t i, double *lo, double *hi);
 

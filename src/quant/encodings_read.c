@@ -53,24 +53,6 @@ struct fields {
     const struct json *scale, *offset, *min, *max;
 };
 
-/* From min and max, with zero made representable (snpe_tools.md section 4). */
-static void from_range(struct tensor_encoding *t, int64_t i, double lo, double hi)
-{
-    const double codes = ldexp(1, t->bits) - 1;
-    double offset;
-
-    lo = fmin(lo, 0);
-    hi = fmax(hi, 0);
-    if (t->symmetric) {
-        t->scale[i] = (double)(float)fmax(fmax(-lo, hi) / floor(codes / 2), 1e-8);
-        t->offset[i] = -((int64_t)1 << (t->bits - 1));
-        return;
-    }
-    t->scale[i] = (double)(float)fmax((hi - lo) / codes, 1e-8);
-    offset = rint(lo / t->scale[i]);
-    t->offset[i] = offset < -codes ? -(int64_t)codes : (int64_t)offset;
-}
-
 static enum status with_scale(struct reader *r, struct tensor_encoding *t, int64_t i,
                               const struct fields *f)
 {
@@ -122,7 +104,7 @@ static enum status read_numbers(struct reader *r, struct tensor_encoding *t, int
         } else {
             if (!number(f->min, i, &lo) || !number(f->max, i, &hi) || lo > hi)
                 return bad(r, "neither a scale, nor min and max in order");
-            from_range(&part, i, lo, hi);
+            tensor_encoding_fit(&part, i, lo, hi);
         }
     }
     return OK;

@@ -28,12 +28,18 @@ static struct where at_value(const struct quant *q, value_id v)
     return at;
 }
 
-/* A tensor that is present wins over one that was absorbed into the same value. */
-static void take(struct quant *q, const struct tensor_encoding *t, size_t *lost)
+/* A tensor that is present wins over one that was absorbed into the same value. A graph in text form
+ * has no table of origins: there its own names count. */
+static void take(struct quant *q, const struct strmap *values, const struct tensor_encoding *t,
+                 size_t *lost)
 {
     const struct origin *o;
     uint32_t i;
 
+    if (strmap_get(values, t->name, &i)) {
+        q->override[i] = t;
+        return;
+    }
     if (!strmap_get(&q->g->origin_by_name, t->name, &i)) {
         ++*lost;
         return;
@@ -69,6 +75,7 @@ static enum status all_lost(struct quant *q, const struct encodings *e)
 enum status quant_overrides_load(struct quant *q)
 {
     struct encodings *e = ARENA_NEW(q->a, struct encodings);
+    struct strmap values;
     size_t lost = 0;
 
     q->override = ARENA_ARRAY(q->a, const struct tensor_encoding *, q->n_values + 1);
@@ -76,8 +83,12 @@ enum status quant_overrides_load(struct quant *q)
     if (!q->o->overrides)
         return OK;
     TRY(encodings_read(q->o->overrides, q->a, q->ds, e));
+    strmap_init(&values, q->a);
+    for (uint32_t i = 0; i < q->n_values && q->g->n_origins == 0; i++)
+        if (graph_value(q->g, (value_id){ i })->name)
+            strmap_put(&values, graph_value(q->g, (value_id){ i })->name, i);
     for (size_t i = 0; i < e->n; i++)
-        take(q, &e->v[i], &lost);
+        take(q, &values, &e->v[i], &lost);
     if (e->n && lost == e->n)
         return all_lost(q, e);
     if (lost)
