@@ -85,8 +85,9 @@ static struct eval_types types_new(struct pool *pool, int nx, int ny, void **blo
     return t;
 }
 
-static enum status infer_now(struct graph *g, struct eval *e, struct eval_types *t, int ny)
+static enum status infer_now(struct graph *g, node_id n, struct eval *e, struct eval_types *t)
 {
+    const int ny = e->node->n_out;
     struct infer in = {
         .g = g,
         .def = e->def,
@@ -111,6 +112,7 @@ static enum status infer_now(struct graph *g, struct eval *e, struct eval_types 
     }
     for (int j = 0; j < ny; j++)
         t->y[j] = type_unknown(DT_NONE);
+    TRY(op_check_types(g, n, t->px));
     const enum status st = e->def->infer ? e->def->infer(&in) : OK;
     infer_end(&in);
     return st;
@@ -164,7 +166,9 @@ enum status op_infer_node(struct graph *g, node_id n, const struct tensor *const
     }
     for (int j = 0; j < nd->n_out; j++)
         y[j] = type_unknown(DT_NONE);
-    st = in.def->infer ? in.def->infer(&in) : OK;
+    st = op_check_types(g, n, t.px);
+    if (st == OK && in.def->infer)
+        st = in.def->infer(&in);
     infer_end(&in);
     pool_free(pool, block);
     return st;
@@ -197,7 +201,7 @@ enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const 
     if (!def->eval) {
         st = diag_error(g->diags, DIAG_op, e.at, "no kernel runs this operator");
     } else {
-        st = infer_now(g, &e, &t, nd->n_out);
+        st = infer_now(g, n, &e, &t);
         if (st == OK)
             st = alloc_results(&e, &t, nd->n_out);
         if (st == OK)

@@ -19,30 +19,38 @@ static const char *mask_text(struct arena *a, uint32_t mask)
     return str_text(&s);
 }
 
-static enum status check_operand(const struct graph *g, node_id n, int j)
+static bool kind_fits(const struct operand_def *o, const struct type *x)
 {
-    const struct node *p = graph_node(g, n);
-    const struct op_def *d = op_get(p->op);
+    return o->kind == TAKES_ANY || x->dtype == DT_NONE ||
+           x->kind == (o->kind == TAKES_SEQUENCE ? TYPE_SEQUENCE : TYPE_TENSOR);
+}
+
+static enum status check_operand(const struct graph *g, node_id n, int j, const struct type *x,
+                                 const struct type *x0)
+{
+    const struct op_def *d = op_get(graph_node(g, n)->op);
     const struct operand_def *o = op_operand(d, j);
-    const struct value *x = has_value(p->in[j].v) ? graph_value(g, p->in[j].v) : NULL;
-    const struct value *x0 = p->n_in && has_value(p->in[0].v) ? graph_value(g, p->in[0].v) : NULL;
     struct where at;
 
     if (!o || (!x && (o->optional || (j >= d->min_in && d->max_in != MANY))))
         return OK;
-    if (x && (!o->dtypes || x->type.dtype == DT_NONE || (o->dtypes & (1u << x->type.dtype))) &&
-        (!o->same || !x0 || !x0->type.dtype || !x->type.dtype || x0->type.dtype == x->type.dtype))
+    if (x && (!o->dtypes || x->dtype == DT_NONE || (o->dtypes & (1u << x->dtype))) &&
+        (!o->same || !x0 || !x0->dtype || !x->dtype || x0->dtype == x->dtype) && kind_fits(o, x))
         return OK;
     at = graph_where(g, n);
     at.operand = j;
     at.operand_name = o->name;
     if (!x)
         return diag_error(g->diags, DIAG_arity, at, "the operand is required and missing");
-    if (o->dtypes && !(o->dtypes & (1u << x->type.dtype)))
+    if (!kind_fits(o, x))
+        return diag_error(g->diags, DIAG_dtype, at, "is a %s, expected a %s",
+                          type_kind_name(x->kind),
+                          o->kind == TAKES_SEQUENCE ? "sequence" : "tensor");
+    if (o->dtypes && !(o->dtypes & (1u << x->dtype)))
         return diag_error(g->diags, DIAG_dtype, at, "type is %s, expected one of: %s",
-                          dtype_name(x->type.dtype), mask_text(g->arena, o->dtypes));
+                          dtype_name(x->dtype), mask_text(g->arena, o->dtypes));
     return diag_error(g->diags, DIAG_dtype, at, "type is %s, expected %s as of operand 0",
-                      dtype_name(x->type.dtype), dtype_name(x0->type.dtype));
+                      dtype_name(x->dtype), dtype_name(x0->dtype));
 }
 
 static enum status check_count(const struct graph *g, node_id n, const char *what, int have,
@@ -60,6 +68,11 @@ static enum status check_count(const struct graph *g, node_id n, const char *wha
                       what, range[0], range[1]);
 }
 
+static const struct type *operand_type(const struct graph *g, const struct node *p, int j)
+{
+    return has_value(p->in[j].v) ? &graph_value(g, p->in[j].v)->type : NULL;
+}
+
 enum status op_check_operands(const struct graph *g, node_id n)
 {
     const struct node *p = graph_node(g, n);
@@ -69,7 +82,14 @@ enum status op_check_operands(const struct graph *g, node_id n)
     TRY(check_count(g, n, "results", p->n_out, (const int[]){ d->min_out, d->max_out }));
     TRY(check_count(g, n, "regions", p->n_regions, (const int[]){ d->n_regions, d->n_regions }));
     for (int j = 0; j < p->n_in; j++)
-        TRY(check_operand(g, n, j));
+        TRY(check_operand(g, n, j, operand_type(g, p, j), operand_type(g, p, 0)));
+    return OK;
+}
+
+enum status op_check_types(const struct graph *g, node_id n, const struct type *const *x)
+{
+    for (int j = 0; j < graph_node(g, n)->n_in; j++)
+        TRY(check_operand(g, n, j, x[j], x[0]));
     return OK;
 }
 

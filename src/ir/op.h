@@ -115,9 +115,11 @@ enum op_traits {
 #define DTM_NUMBERS (DTM_INTS | DTM_FLOATS)
 #define DTM_ANY (~0u)
 
+enum operand_kind { TAKES_TENSOR, TAKES_SEQUENCE, TAKES_ANY };
 struct operand_def {
     const char *name; /* for diagnostics and docs, as ONNX spells it */
     uint32_t dtypes;  /* DTM mask; 0: any */
+    uint8_t kind;     /* enum operand_kind; of operands only */
     bool optional;
     bool same; /* same dtype as operand 0 (results: too) */
 };
@@ -249,8 +251,10 @@ struct type infer_region_output(const struct infer *in, int index, int j);
 void infer_end(struct infer *in);
 
 /* -- whole-graph inference ---------------------------------------------------------------------- */
-/* Arity, required operands and operand types of one node: what every op's infer may rely on. */
+/* Arity, required operands, operand types and kinds of one node: what every op's infer may rely on. */
 enum status op_check_operands(const struct graph *g, node_id n);
+/* The same of the operands at run time (NULL: absent): in a body only these are certain. */
+enum status op_check_types(const struct graph *g, node_id n, const struct type *const *x);
 /* Types and known values of every value, in order; regions included. Run again after a rewrite with
  * graph_infer_node. Errors name the node. */
 enum status graph_infer(struct graph *g);

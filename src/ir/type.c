@@ -84,6 +84,11 @@ void dtype_int_range(enum dtype dt, int64_t *lo, int64_t *hi)
     }
 }
 
+const char *type_kind_name(int kind)
+{
+    return kind == TYPE_TENSOR ? "tensor" : kind == TYPE_SEQUENCE ? "sequence" : "optional";
+}
+
 struct type type_unknown(enum dtype dt)
 {
     return (struct type){ .dtype = dt, .rank = RANK_UNKNOWN };

@@ -226,7 +226,9 @@ static enum status loop_turn(struct eval *e, struct loop *l, int64_t turn, bool 
     for (int j = 0; j < l->n_carried; j++)
         l->in[2 + j] = &l->now[j];
     TRY(e->call_region(e, 0, l->in, 2 + l->n_carried, l->out, 1 + l->n_carried + l->n_scans));
-    *go = tensor_elements(&l->out[0]) == 1 && tensor_get_i64(&l->out[0], 0) != 0;
+    const bool fits = l->out[0].kind == TYPE_TENSOR && l->out[0].dtype == DT_bool &&
+                      tensor_elements(&l->out[0]) == 1;
+    *go = fits && tensor_get_i64(&l->out[0], 0) != 0;
     tensor_release(e->pool, &l->out[0]);
     for (int j = 0; j < l->n_carried; j++) {
         if (l->own[j])
@@ -236,6 +238,10 @@ static enum status loop_turn(struct eval *e, struct loop *l, int64_t turn, bool 
     }
     for (int j = 0; j < l->n_scans; j++)
         region_collect(e, &l->scan[j], &l->out[1 + l->n_carried + j]);
+    if (!fits)
+        return eval_error(
+            e, DIAG_shape, -1,
+            "the body's first result, the condition of the next turn, is not one bool");
     return OK;
 }
 
@@ -306,7 +312,7 @@ const struct op_def op_loop = {
     .max_out = MANY,
     .n_regions = 1,
     .traits = OP_PURE | OP_REGIONS,
-    OP_IN(R_OPT("M", DTM(i64)), R_OPT("cond", DTM_BOOL), R_("v_initial", DTM_ANY)),
+    OP_IN(R_OPT("M", DTM(i64)), R_OPT("cond", DTM_BOOL), R_KINDS("v_initial", DTM_ANY)),
     OP_OUT(R_("v_final_and_scan_outputs", DTM_ANY)),
     .infer = infer_loop,
     .eval = eval_loop,

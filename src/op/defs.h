@@ -27,6 +27,19 @@
     {                                                                                              \
         .name = (n), .dtypes = (m), .same = true                                                   \
     }
+/* A sequence; tensor, sequence or optional alike. */
+#define R_SEQUENCE(n, m)                                                                           \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .kind = TAKES_SEQUENCE                                         \
+    }
+#define R_KINDS(n, m)                                                                              \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .kind = TAKES_ANY                                              \
+    }
+#define R_OPT_KINDS(n, m)                                                                          \
+    {                                                                                              \
+        .name = (n), .dtypes = (m), .kind = TAKES_ANY, .optional = true                            \
+    }
 #define R_OPT_SAME(n, m)                                                                           \
     {                                                                                              \
         .name = (n), .dtypes = (m), .optional = true, .same = true                                 \

@@ -27,8 +27,11 @@ void region_collected_free(struct eval *e, struct collected *c)
 
 static bool same_shape(const struct tensor *a, const struct tensor *b)
 {
-    return a->dtype == b->dtype && a->kind == b->kind && a->rank == b->rank &&
-           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
+    bool same = a->dtype == b->dtype && a->kind == b->kind && a->rank == b->rank;
+
+    for (int d = 0; same && d < a->rank; d++)
+        same = a->dim[d] == b->dim[d];
+    return same;
 }
 
 struct type region_compiled(const struct infer *in, int j, int axis)

@@ -274,8 +274,6 @@ static enum status infer_sequence_map(struct infer *in)
 {
     struct type few[16], *t = few;
 
-    if (in->x[0]->dtype != DT_NONE && in->x[0]->kind != TYPE_SEQUENCE)
-        return infer_error(in, DIAG_dtype, 0, "not a sequence");
     if (infer_region_outputs(in, 0) != in->ny)
         return infer_error(in, DIAG_arity, -1, "the body yields %d values, expected %d",
                            infer_region_outputs(in, 0), in->ny);
@@ -351,7 +349,7 @@ const struct op_def op_sequence_map = {
     .max_out = MANY,
     .n_regions = 1,
     .traits = OP_PURE | OP_REGIONS,
-    OP_IN(R_("input_sequence", DTM_ANY), R_OPT("additional_inputs", DTM_ANY)),
+    OP_IN(R_SEQUENCE("input_sequence", DTM_ANY), R_OPT_KINDS("additional_inputs", DTM_ANY)),
     OP_OUT(R_("out_sequence", DTM_ANY)),
     .infer = infer_sequence_map,
     .eval = eval_sequence_map,

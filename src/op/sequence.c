@@ -22,14 +22,6 @@ static struct type element_type(const struct infer *in, const struct type *seq)
     return in->yk ? of_kind(*seq, TYPE_TENSOR) : type_unknown(seq->dtype);
 }
 
-static enum status need_kind(struct infer *in, int j, enum type_kind kind)
-{
-    if (in->x[j]->dtype == DT_NONE || in->x[j]->kind == kind)
-        return OK;
-    return infer_error(in, DIAG_dtype, j, "is not a %s",
-                       kind == TYPE_SEQUENCE ? "sequence" : "tensor");
-}
-
 static void make_sequence(struct eval *e, int64_t n, enum dtype dt)
 {
     struct tensor *y = &e->y[0];
@@ -59,7 +51,6 @@ static enum status construct_infer(struct infer *in)
     struct type t = *in->x[0];
 
     for (int j = 0; j < in->nx; j++) {
-        TRY(need_kind(in, j, TYPE_TENSOR));
         t = type_merge(&t, in->x[j]);
     }
     in->y[0] = of_kind(t, TYPE_SEQUENCE);
@@ -93,7 +84,6 @@ static enum status empty_eval(struct eval *e)
 
 static enum status at_infer(struct infer *in)
 {
-    TRY(need_kind(in, 0, TYPE_SEQUENCE));
     in->y[0] = element_type(in, in->x[0]);
     return OK;
 }
@@ -111,8 +101,6 @@ static enum status at_eval(struct eval *e)
 
 static enum status insert_infer(struct infer *in)
 {
-    TRY(need_kind(in, 0, TYPE_SEQUENCE));
-    TRY(need_kind(in, 1, TYPE_TENSOR));
     const struct type t = of_kind(*in->x[1], TYPE_SEQUENCE);
     in->y[0] = type_merge(in->x[0], &t);
     in->y[0].kind = TYPE_SEQUENCE;
@@ -137,7 +125,6 @@ static enum status insert_eval(struct eval *e)
 
 static enum status erase_infer(struct infer *in)
 {
-    TRY(need_kind(in, 0, TYPE_SEQUENCE));
     return infer_same_as_first(in);
 }
 
@@ -158,7 +145,6 @@ static enum status erase_eval(struct eval *e)
 
 static enum status length_infer(struct infer *in)
 {
-    TRY(need_kind(in, 0, TYPE_SEQUENCE));
     in->y[0] = type_make(DT_i64, 0, NULL);
     return OK;
 }
@@ -177,7 +163,6 @@ static enum status concat_infer(struct infer *in)
     const struct type *x = in->x[0];
     int axis;
 
-    TRY(need_kind(in, 0, TYPE_SEQUENCE));
     in->y[0] = type_unknown(x->dtype);
     if (!in->yk || x->rank == RANK_UNKNOWN)
         return OK;
@@ -339,6 +324,8 @@ static enum status optional_infer(struct infer *in)
     const struct optional_attrs *at = in->attrs;
 
     if (in->nx > 0 && in->x[0]) {
+        if (in->x[0]->kind != TYPE_TENSOR && in->x[0]->kind != TYPE_SEQUENCE)
+            return infer_error(in, DIAG_dtype, 0, "is an optional already");
         const bool seq = in->x[0]->kind == TYPE_SEQUENCE;
         in->y[0] = of_kind(*in->x[0], seq ? TYPE_OPTIONAL_SEQUENCE : TYPE_OPTIONAL);
         return OK;
@@ -431,7 +418,7 @@ static const struct attr_def optional_rows[] = {
         .min_in = lo, .max_in = hi, .min_out = 1, .max_out = 1, .traits = OP_PURE,                 \
         OP_IN in_rows, OP_OUT(out_row), .infer = fn##_infer, .eval = fn##_eval, __VA_ARGS__        \
     };
-#define SEQ R_("input_sequence", DTM_ANY)
+#define SEQ R_SEQUENCE("input_sequence", DTM_ANY)
 #define NO_ATTRS .attrs = NULL
 SEQUENCE(sequence_construct, construct, 1, MANY, (R_("inputs", DTM_ANY), R_SAME("inputs", DTM_ANY)),
          R_SAME("output_sequence", DTM_ANY), "A sequence of the operands.", NO_ATTRS)
@@ -452,11 +439,11 @@ SEQUENCE(concat_from_sequence, concat, 1, 1, (SEQ), R_SAME("concat_result", DTM_
 SEQUENCE(split_to_sequence, split, 1, 2, (R_("input", DTM_ANY), R_OPT("split", DTM_INDEX)),
          R_SAME("output_sequence", DTM_ANY), "A tensor cut into a sequence of parts.",
          .attrs = split_rows, .attrs_size = sizeof(struct sequence_attrs))
-SEQUENCE(optional, optional, 0, 1, (R_OPT("input", DTM_ANY)), R_("output", DTM_ANY),
+SEQUENCE(optional, optional, 0, 1, (R_OPT_KINDS("input", DTM_ANY)), R_("output", DTM_ANY),
          "An optional that holds the operand, or nothing.",
          .attrs = optional_rows, .attrs_size = sizeof(struct optional_attrs))
-SEQUENCE(optional_has_element, has, 0, 1, (R_OPT("input", DTM_ANY)), R_("output", DTM_BOOL),
+SEQUENCE(optional_has_element, has, 0, 1, (R_OPT_KINDS("input", DTM_ANY)), R_("output", DTM_BOOL),
          "Is there an element?", NO_ATTRS)
-SEQUENCE(optional_get_element, get, 1, 1, (R_("input", DTM_ANY)), R_SAME("output", DTM_ANY),
+SEQUENCE(optional_get_element, get, 1, 1, (R_KINDS("input", DTM_ANY)), R_SAME("output", DTM_ANY),
          "The element of an optional.", NO_ATTRS)
 /* clang-format on */

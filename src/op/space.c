@@ -185,8 +185,9 @@ static enum status batch_operands(struct infer *in, int64_t *block, int64_t *pad
     for (int i = 0; i < *m; i++) {
         if (block[i] < 1 || block[i] > 65536)
             return infer_error(in, DIAG_value, 1, "edge %d is %" PRId64, i, block[i]);
-        if (pads[2 * i] < 0 || pads[2 * i + 1] < 0)
-            return infer_error(in, DIAG_value, 2, "pad %d is negative", i);
+        for (int k = 2 * i; k < 2 * i + 2; k++)
+            if (pads[k] < 0 || pads[k] > INT32_MAX)
+                return infer_error(in, DIAG_value, 2, "pad %d is %" PRId64, k, pads[k]);
     }
     return OK;
 }

@@ -13,7 +13,7 @@ const struct op_def op_yield = {
     .doc = "The outputs of a region.",
     .family = "structure",
     .max_in = MANY,
-    OP_IN(R_OPT("output", DTM_ANY)),
+    OP_IN(R_OPT_KINDS("output", DTM_ANY)),
     .infer = yield_infer,
 };
 
@@ -42,7 +42,7 @@ const struct op_def op_foreign = {
     .max_out = MANY,
     .attrs_size = sizeof(struct foreign_attrs),
     .attrs = foreign_rows,
-    OP_IN(R_OPT("input", DTM_ANY)),
+    OP_IN(R_OPT_KINDS("input", DTM_ANY)),
     OP_OUT(R_("output", DTM_ANY)),
     .infer = foreign_infer,
 };

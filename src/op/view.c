@@ -352,7 +352,7 @@ const struct op_def op_identity = {
     .min_out = 1,
     .max_out = 1,
     .traits = OP_PURE | OP_MOVES_DATA | OP_VIEW | OP_SAME_SCALE,
-    OP_IN(R_("input", DTM_ANY)),
+    OP_IN(R_KINDS("input", DTM_ANY)),
     OP_OUT(R_SAME("output", DTM_ANY)),
     .infer = identity_infer,
     .eval = identity_eval,

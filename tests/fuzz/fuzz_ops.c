@@ -1,14 +1,33 @@
 /* fuzz_ops.c - every operator with operands, attributes and data made of the input's bytes.
  *
- * Each input builds one node of each operator without regions. Inference and the kernel must refuse or
- * agree: what inference said of a result before the data were known must hold of it after the run.
+ * Each input builds one node of each of a few operators; its first bytes say which. Inference and the
+ * kernel must refuse or agree: what inference said of a result before the data were known must hold of
+ * it after the run. An operator with regions gets bodies of a few such nodes, which also use values from
+ * outside, and runs in engine ref; so do the operators on sequences and optionals, with a few of these
+ * made before them.
  */
 #include <stdio.h>
 
+#include "exec/exec.h"
 #include "fuzz.h"
 #include "ir/op.h"
 
-enum { MAX_IN = 6, MAX_OUT = 4, MAX_FUZZ_RANK = 4, MAX_ELEMENTS = 1 << 16 };
+enum {
+    MAX_IN = 6,
+    MAX_OUT = 4,
+    MAX_FUZZ_RANK = 4,
+    MAX_ELEMENTS = 1 << 16,
+    MAX_SCOPE = 24,
+    MAX_NEST = 3,
+    OPS_PER_INPUT = 16,
+};
+
+/* A chain of bodies may ask for anything: it gets no memory, as on a small machine. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1:max_allocation_size_mb=64";
+}
 
 /* The bytes, and after them numbers that depend on all of them. */
 struct source {
@@ -108,7 +127,7 @@ static void some_attr(struct arena *a, struct source *s, const struct attr_def *
 static value_id some_value(struct graph *g, struct source *s, enum dtype dt)
 {
     const int rank = (int)pick(s, MAX_FUZZ_RANK + 1);
-    int64_t dims[MAX_RANK], n = 1;
+    int64_t dims[MAX_RANK] = { 0 }, n = 1;
     struct tensor t = { 0 };
 
     for (int d = 0; d < rank; d++) {
@@ -128,17 +147,51 @@ static value_id some_value(struct graph *g, struct source *s, enum dtype dt)
     return graph_add_const(g, type_make(dt, rank, dims), t.data, t.bytes, NULL, NULL);
 }
 
-static node_id some_node(struct graph *g, struct source *s, enum op_id op)
+/* What a node may read: constants as new ones, or the values of its region and the regions around. */
+struct scope {
+    value_id v[MAX_SCOPE];
+    int n;
+    region_id region;
+    int depth;
+};
+
+static void see(struct scope *c, value_id v)
+{
+    if (c->n < MAX_SCOPE)
+        c->v[c->n++] = v;
+}
+
+static value_id some_operand(struct graph *g, struct source *s, const struct scope *c,
+                             enum dtype dt)
+{
+    if (c->n > 0 && pick(s, 4))
+        return c->v[pick(s, (unsigned)c->n)];
+    return some_value(g, s, dt);
+}
+
+/* Turns of a loop: few, and now and then none or fewer. */
+static value_id some_turns(struct graph *g, struct source *s)
+{
+    const int64_t n = (int64_t)pick(s, 6) - 1;
+
+    return graph_const_copy(g, DT_i64, 0, NULL, &n, NULL);
+}
+
+static void some_regions(struct graph *g, struct source *s, node_id n, const struct scope *outer);
+
+static node_id some_node(struct graph *g, struct source *s, enum op_id op, const struct scope *c)
 {
     const struct op_def *d = op_get(op);
     const int most = d->max_in < MAX_IN ? d->max_in : MAX_IN;
     const int n_in =
         d->min_in + (most > d->min_in ? (int)pick(s, (unsigned)(most - d->min_in + 1)) : 0);
-    const int n_out = d->max_out < MAX_OUT ? d->max_out : MAX_OUT;
+    int n_out = d->max_out < MAX_OUT ? d->max_out : MAX_OUT;
     value_id in[MAX_IN > 20 ? MAX_IN : 20];
     enum dtype first = DT_NONE;
     void *attrs = arena_zalloc(g->arena, d->attrs_size + 1);
 
+    if (d->n_regions && n_out > 1)
+        n_out = 1 + (int)pick(s, (unsigned)n_out);
     for (int j = 0; j < n_in && j < 20; j++) {
         const struct operand_def *o =
             d->n_in_defs ? &d->in[j < d->n_in_defs ? j : d->n_in_defs - 1] : NULL;
@@ -146,13 +199,88 @@ static node_id some_node(struct graph *g, struct source *s, enum op_id op)
             o && o->same && first != DT_NONE ? first : some_dtype(s, o ? o->dtypes : 0);
         if (j == 0)
             first = dt;
-        in[j] = o && o->optional && pick(s, 3) == 0 ? ABSENT : some_value(g, s, dt);
+        if (op == OP_loop && j == 0)
+            in[j] = some_turns(g, s);
+        else
+            in[j] = o && o->optional && pick(s, 3) == 0 ? ABSENT : some_operand(g, s, c, dt);
     }
     op_attrs_default(d, attrs);
     for (int i = 0; i < op_attr_count(d); i++)
         some_attr(g->arena, s, &d->attrs[i], (char *)attrs + d->attrs[i].offset);
-    return graph_add_node(g, MAIN_REGION, op, in, n_in, n_out > d->min_out ? n_out : d->min_out,
-                          attrs);
+    const node_id n =
+        graph_add_node(g, c->region, op, in, n_in, n_out > d->min_out ? n_out : d->min_out, attrs);
+    some_regions(g, s, n, c);
+    return n;
+}
+
+/* -- bodies -------------------------------------------------------------------------------------- */
+static enum op_id some_op(struct source *s, int depth)
+{
+    for (;;) {
+        const enum op_id id = (enum op_id)((pick(s, 256) << 8 | pick(s, 256)) % OP_COUNT);
+
+        if (id != OP_yield && id != OP_foreign && (depth < MAX_NEST || !op_get(id)->n_regions))
+            return id;
+    }
+}
+
+/* How many values region k of a node takes and gives, most of the time. */
+static void body_counts(const struct node *p, struct source *s, int *takes, int *gives)
+{
+    *takes = p->op == OP_if ? 0 : p->op == OP_flex_attention ? 1 : p->n_in;
+    *gives = p->op == OP_flex_attention ? 1 : p->n_out + (p->op == OP_loop);
+    if (pick(s, 32) == 0)
+        *takes += 1;
+    if (pick(s, 32) == 0)
+        *gives += (int)pick(s, 3) - 1;
+}
+
+static void some_body(struct graph *g, struct source *s, node_id owner, const struct scope *outer)
+{
+    struct scope c = *outer;
+    const struct node *p = graph_node(g, owner);
+    int takes, gives;
+
+    body_counts(p, s, &takes, &gives);
+    c.region = graph_add_region(g, owner, NULL);
+    c.depth++;
+    /* what it takes stands first, where the last values of the outer regions may be forgotten */
+    c.n = c.n > MAX_SCOPE / 2 ? MAX_SCOPE / 2 : c.n;
+    for (int i = 0; i < takes; i++)
+        see(&c, graph_add_input(g, c.region, type_unknown(DT_NONE), NULL));
+    for (unsigned i = pick(s, 4); i > 0; i--) {
+        const node_id n = some_node(g, s, some_op(s, c.depth), &c);
+
+        for (int j = 0; j < graph_node(g, n)->n_out; j++)
+            see(&c, graph_node(g, n)->out[j]);
+    }
+    for (int i = 0; i < gives; i++) {
+        const bool condition = p->op == OP_loop && i == 0 && pick(s, 2);
+
+        /* as it came, or anything: a carried value keeps its type most easily as itself */
+        if (!condition && i < takes && pick(s, 3) == 0)
+            graph_yield(g, c.region, graph_region(g, c.region)->inputs[i]);
+        else
+            graph_yield(g, c.region,
+                        condition ? some_value(g, s, DT_bool)
+                                  : some_operand(g, s, &c, some_dtype(s, 0)));
+    }
+}
+
+static void some_regions(struct graph *g, struct source *s, node_id n, const struct scope *outer)
+{
+    for (int k = 0; k < op_get(graph_node(g, n)->op)->n_regions; k++)
+        some_body(g, s, n, outer);
+}
+
+/* Sequences and optionals for the node to read. */
+static void some_collections(struct graph *g, struct source *s, struct scope *c)
+{
+    static const enum op_id makers[] = { OP_sequence_construct, OP_split_to_sequence,
+                                         OP_sequence_empty, OP_optional, OP_identity };
+
+    for (unsigned i = 1 + pick(s, 3); i > 0; i--)
+        see(c, graph_node(g, some_node(g, s, makers[pick(s, COUNT(makers))], c))->out[0]);
 }
 
 /* What inference said must be so. */
@@ -194,28 +322,73 @@ static void run_node(struct graph *g, node_id n)
     pool_reset(pool);
 }
 
+/* The main region as it stands: inferred, verified, run; then the last node's results. */
+static void run_graph(struct graph *g, node_id n)
+{
+    const struct node *p = graph_node(g, n);
+    struct arena *scratch = arena_new_in(g->arena);
+    struct tensor out[MAX_OUT + 1];
+    struct type said[MAX_OUT + 1];
+    struct plan *plan;
+
+    for (int j = 0; j < p->n_out && j < MAX_OUT; j++)
+        graph_yield(g, MAIN_REGION, p->out[j]);
+    if (graph_infer(g) == OK && graph_verify(g, STAGE_ANY) == OK) {
+        for (int j = 0; j < p->n_out && j < MAX_OUT; j++)
+            said[j] = graph_value(g, p->out[j])->type;
+        if (exec_prepare("ref", g, NULL, scratch, &plan) == OK && exec_run(plan, NULL, out) == OK)
+            for (int j = 0; j < p->n_out && j < MAX_OUT; j++)
+                if (out[j].kind == TYPE_TENSOR)
+                    compare(p, &said[j], &out[j]);
+    }
+    arena_free(scratch);
+}
+
+static void one_operator(struct graph *g, struct source *s, enum op_id op)
+{
+    const struct op_def *d = op_get(op);
+    struct scope c = { .region = MAIN_REGION };
+
+    if (!d->n_regions && strcmp(d->family, "sequence") != 0) {
+        run_node(g, some_node(g, s, op, &c));
+        return;
+    }
+    some_collections(g, s, &c);
+    run_graph(g, some_node(g, s, op, &c));
+}
+
+static void try_operator(struct source *s, enum op_id op)
+{
+    struct mem_guard guard;
+    struct arena *volatile arena = NULL;
+    struct graph *volatile graph = NULL;
+
+    if (!MEM_GUARD(&guard)) {
+        struct diags diags;
+
+        arena = arena_new();
+        diags_init(&diags, arena);
+        graph = graph_new(&diags);
+        one_operator(graph, s, op);
+        mem_guard_end(&guard);
+    }
+    graph_free(graph);
+    arena_free(arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const enum op_id with_regions[] = { OP_if, OP_loop, OP_scan, OP_sequence_map,
+                                               OP_flex_attention };
     struct source s = { data, size, hash_bytes(data, size, 1) | 1 };
-    struct mem_guard guard;
+    const unsigned first = (pick(&s, 256) << 8 | pick(&s, 256)) % OP_COUNT;
 
-    for (int op = 0; op < OP_COUNT; op++) {
-        struct arena *volatile arena = NULL;
-        struct graph *volatile graph = NULL;
+    for (unsigned i = 0; i < OPS_PER_INPUT; i++) {
+        const enum op_id op = (enum op_id)((first + i) % OP_COUNT);
 
-        if (op == OP_yield || op_get((enum op_id)op)->n_regions)
-            continue;
-        if (!MEM_GUARD(&guard)) {
-            struct diags diags;
-
-            arena = arena_new();
-            diags_init(&diags, arena);
-            graph = graph_new(&diags);
-            run_node(graph, some_node(graph, &s, (enum op_id)op));
-            mem_guard_end(&guard);
-        }
-        graph_free(graph);
-        arena_free(arena);
+        if (op != OP_yield && op != OP_foreign)
+            try_operator(&s, op);
     }
+    try_operator(&s, with_regions[pick(&s, COUNT(with_regions))]);
     return 0;
 }
