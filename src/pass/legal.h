@@ -36,6 +36,11 @@ struct legal_list {
 bool legal_can_take(const struct legal_list *k, int64_t most);
 value_id legal_take(struct lo *l, value_id v, int axis, const struct legal_list *k, int64_t most);
 
+/* y is x with its channels, dims of this axis, in the order of a permutation. If everybody who reads y
+ * is a convolution or connected layer of constant weights (a transposition may stand between), these
+ * take over the order and y's readers read x. */
+bool legal_into_readers(struct lo *l, value_id x, value_id y, int axis, const struct legal_list *k);
+
 /* Chains of reshapes and transpositions, with at most `max` dims a transposition (legal_moves.c). */
 enum status legal_moves(struct graph *g, struct pass_ctx *c, int max);
 

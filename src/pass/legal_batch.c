@@ -159,8 +159,8 @@ static bool wanted(const struct graph *g, const struct unroll *u, const struct n
     const struct type *y = rw_type(g, n->out[0]);
     const int64_t batch = y->rank > 0 ? y->dim[0] : 0;
     bool ready = begins(n);
-    if (batch < 2 || batch > u->max || !type_is_static(y) || !batched(g, n, 0, batch) ||
-        !keeps_batch(g, n) || has_own_constant(g, n, y))
+    if (batch < 2 || batch > u->max || !type_is_static(y) || type_elements(y) < 1 ||
+        !batched(g, n, 0, batch) || !keeps_batch(g, n) || has_own_constant(g, n, y))
         return false;
     for (int j = 0; j < n->n_in; j++) {
         const value_id v = n->in[j].v;

@@ -45,7 +45,8 @@ static enum status conv(struct lo *l)
     const int axis = channel_axis(a->layout, x->rank);
     const int64_t c = x->dim[axis], o = w->dim[0] / groups, i = w->dim[axis];
     const bool all = strcmp(pass_option(l->c, "as", "split"), "dense") == 0;
-    if (!dim_is_const(c) || (c == groups && i == 1) || !pass_may(l->c))
+    if (!dim_is_const(c) || (c == groups && i == 1) || groups > 4096 || i < 1 || o < 1 ||
+        !pass_may(l->c))
         return OK;
     struct conv_attrs *b = op_attrs_copy(l->g->arena, op_get(OP_conv), a);
     b->group = 1;
@@ -86,7 +87,7 @@ static enum status connected(struct lo *l)
     if (!type_is_static(x) || !type_is_static(&y) || w->rank != 2 ||
         !graph_is_const(l->g, lo_in(l, 1)))
         return OK;
-    const int64_t i = w->dim[1], o = w->dim[0], rows = type_elements(x) / i;
+    const int64_t i = w->dim[1], o = w->dim[0], rows = i > 0 ? type_elements(x) / i : 0;
     if (rows < 2 || !pass_may(l->c))
         return OK;
     const int64_t dims[4] = { 1, rows, 1, i }, wide[4] = { o, 1, 1, i };

@@ -148,9 +148,7 @@ static bool all_read_channels(const struct graph *g, value_id y, int axis)
     return graph_has_uses(g, y);
 }
 
-/* Everybody who reads y is a product: its weights for channel k->at[i] are those for i. A
- * transposition may stand between. */
-static bool into_readers(struct lo *l, value_id x, value_id y, int axis, const struct legal_list *k)
+bool legal_into_readers(struct lo *l, value_id x, value_id y, int axis, const struct legal_list *k)
 {
     const node_id turn = rw_user_is(l->g, y, OP_transpose);
     value_id z = y;
@@ -313,7 +311,8 @@ static enum status gather(struct lo *l)
     const int axis = rw_axis(a->axis, t.rank);
     struct legal_list k;
     value_id v = x;
-    if (axis < 0 || a->batch_dims || !type_is_static(&t) || !type_is_static(&y))
+    if (axis < 0 || a->batch_dims || !type_is_static(&t) || !type_is_static(&y) ||
+        type_elements(&t) < 1 || type_elements(&y) < 1)
         return OK;
     if (!graph_is_const(l->g, lo_in(l, 1)))
         return lookup(l, axis);
@@ -328,7 +327,7 @@ static enum status gather(struct lo *l)
     if (plain && into_producer(l, x, axis, &k, &v))
         return lo_done(l, lo_reshape(l, v, y.rank, y.dim));
     if (plain && !slices && is_permutation(l, &k) && y.rank == t.rank &&
-        into_readers(l, x, old, axis, &k)) {
+        legal_into_readers(l, x, old, axis, &k)) {
         TRY(l->st);
         graph_remove_node(l->g, l->at);
         return OK;
@@ -439,8 +438,8 @@ static enum status gather_nd(struct lo *l)
     const struct type t = *lo_type(l, x), y = *lo_type(l, lo_node(l)->out[0]);
     struct grid q;
     struct legal_list lists[MAX_RANK], flat;
-    if (a->batch_dims || !type_is_static(&t) || !type_is_static(&y) || graph_is_const(l->g, x) ||
-        !grid_of(l, lo_in(l, 1), &t, 0, &q))
+    if (a->batch_dims || !type_is_static(&t) || type_elements(&t) < 1 || !type_is_static(&y) ||
+        graph_is_const(l->g, x) || !grid_of(l, lo_in(l, 1), &t, 0, &q))
         return OK;
     bool apart = product_of(l, &q, lists);
     for (int i = 0; apart && i < q.depth; i++)
@@ -467,7 +466,7 @@ static enum status gather_elements(struct lo *l)
     const struct type t = *lo_type(l, x), k = *lo_type(l, lo_in(l, 1));
     const int axis = rw_axis(a->axis, t.rank);
     struct legal_list all, one;
-    if (axis < 0 || !type_is_static(&t) || graph_is_const(l->g, x) ||
+    if (axis < 0 || !type_is_static(&t) || type_elements(&t) < 1 || graph_is_const(l->g, x) ||
         !list_of(l, lo_in(l, 1), t.dim[axis], &all))
         return OK;
     const int64_t inner = dims_product(k.dim, axis + 1, k.rank);
@@ -530,7 +529,7 @@ static enum status scatter_nd(struct lo *l)
     struct legal_list lists[MAX_RANK];
     value_id inner[MAX_RANK];
     if ((a->reduction != REDUCTION_NONE && a->reduction != REDUCTION_ADD) || !type_is_static(&t) ||
-        !grid_of(l, lo_in(l, 1), &t, 0, &q) || !product_of(l, &q, lists))
+        type_elements(&t) < 1 || !grid_of(l, lo_in(l, 1), &t, 0, &q) || !product_of(l, &q, lists))
         return OK;
     for (int i = 0; i < q.depth; i++)
         if (!is_block(&lists[i]))

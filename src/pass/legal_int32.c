@@ -67,7 +67,7 @@ static bool can_all(const struct graph *g, bool *any)
                 if (!takes(op_result(d, j)))
                     return false;
             }
-        if (mine && (n->n_regions || n->op == OP_foreign))
+        if (mine && (n->n_regions || n->op == OP_foreign || n->op == OP_bit_cast))
             return false;
         *any = *any || mine;
     }

@@ -49,7 +49,7 @@ static bool joint_of(const struct lo *l, struct joint *x)
     const struct node *n = lo_node(l);
     const struct type *y = lo_type(l, n->out[0]);
     *x = (struct joint){ .n_in = n->n_in };
-    if (n->n_in > OPERANDS || n->n_out != 1 || !type_is_static(y))
+    if (n->n_in > OPERANDS || n->n_out != 1 || !type_is_static(y) || type_elements(y) < 1)
         return false;
     for (int d = 0; d < y->rank; d++) {
         unsigned mask = 0;

@@ -46,7 +46,7 @@ static enum status concat(struct lo *l)
     if (axis < 0 || !too_tall(l, n->out[0]))
         return OK;
     for (int j = 0; j < count; j++)
-        if (!type_is_static(lo_type(l, lo_in(l, j))))
+        if (!type_is_static(lo_type(l, lo_in(l, j))) || type_elements(lo_type(l, lo_in(l, j))) < 1)
             return OK;
     if (!pass_may(l->c))
         return OK;
@@ -150,7 +150,7 @@ static enum status pad(struct lo *l)
     const struct type x = *lo_type(l, lo_in(l, 0)), y = *lo_type(l, lo_node(l)->out[0]);
     int64_t pads[2 * MAX_RANK], axes[MAX_RANK];
     int np, na = 0;
-    if (!too_tall(l, lo_in(l, 0)) || !type_is_static(&y) ||
+    if (!too_tall(l, lo_in(l, 0)) || !type_is_static(&y) || type_elements(&y) < 1 ||
         !graph_const_ints(l->g, lo_in(l, 1), pads, 2 * MAX_RANK, &np) ||
         (has_value(lo_in(l, 3)) && !graph_const_ints(l->g, lo_in(l, 3), axes, MAX_RANK, &na)) ||
         !pass_may(l->c))
@@ -179,7 +179,7 @@ static enum status tile(struct lo *l)
     const struct type x = *lo_type(l, lo_in(l, 0)), y = *lo_type(l, lo_node(l)->out[0]);
     int64_t times[MAX_RANK];
     int n;
-    if (!too_tall(l, lo_in(l, 0)) || !type_is_static(&y) ||
+    if (!too_tall(l, lo_in(l, 0)) || !type_is_static(&y) || type_elements(&y) < 1 ||
         !graph_const_ints(l->g, lo_in(l, 1), times, MAX_RANK, &n) || n != x.rank || !pass_may(l->c))
         return OK;
     value_id v = lo_in(l, 0);
@@ -205,7 +205,8 @@ static enum status gather(struct lo *l)
     const int axis = rw_axis(a->axis, x->rank), max = legal_rank_max(l);
     const int64_t m = type_elements(k);
     if (axis < 0 || a->batch_dims || (x->rank <= max && k->rank <= max && y.rank <= max) ||
-        !type_is_static(x) || !type_is_static(&y) || m < 1 || !pass_may(l->c))
+        !type_is_static(x) || !type_is_static(&y) || m < 1 || type_elements(&y) < 1 ||
+        !pass_may(l->c))
         return OK;
     struct gather_attrs *b = op_attrs_copy(l->g->arena, op_get(OP_gather), a);
     b->axis = 1;
@@ -287,7 +288,8 @@ static enum status product(struct lo *l)
     const int64_t batch = dims_product(y.dim, 0, y.rank - 2);
     const int64_t ba = dims_product(a->dim, 0, a->rank - 2),
                   bb = dims_product(b->dim, 0, b->rank - 2);
-    if ((ba != batch && ba != 1) || (bb != batch && bb != 1) || batch == 0 || !pass_may(l->c))
+    if ((ba != batch && ba != 1) || (bb != batch && bb != 1) || type_elements(a) < 1 ||
+        type_elements(b) < 1 || !pass_may(l->c))
         return OK;
     const int64_t da[3] = { ba, a->dim[a->rank - 2], a->dim[a->rank - 1] };
     const int64_t db[3] = { bb, b->dim[b->rank - 2], b->dim[b->rank - 1] };

@@ -110,7 +110,7 @@ static enum status resize(struct lo *l)
     double scale[MAX_RANK];
     if (!type_is_static(&t) || !type_is_static(&y) || t.dtype != DT_f32 ||
         a->coordinate_transformation_mode == COORD_TF_CROP_AND_RESIZE ||
-        a->keep_aspect_ratio_policy != 0 || type_elements(&y) < 1)
+        a->keep_aspect_ratio_policy != 0 || type_elements(&t) < 1 || type_elements(&y) < 1)
         return OK;
     for (int d = 0; d < t.rank; d++) {
         if (t.dim[d] > legal_int(l->c, "max", 1024) || !scale_of(l, d, t.rank, &scale[d]))

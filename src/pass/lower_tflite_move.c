@@ -1,7 +1,7 @@
 /* lower_tflite_move.c - operators along an axis, indices and shapes as TFLite has them. */
 #include <string.h>
 
-#include "pass/lower.h"
+#include "pass/legal.h"
 
 /* The permutation that swaps `axis` with the last. */
 static void swap_last(int64_t *perm, int rank, int axis)
@@ -224,6 +224,36 @@ static enum status depth_to_space(struct lo *l)
     return lo_done(l, lo_op(l, OP_depth_to_space, &v, 1, d));
 }
 
+/* The other way round: [b, b, C] as TFLite makes it, then the order [C, b, b], for which the weights
+ * that read it are the place. */
+static enum status space_to_depth(struct lo *l)
+{
+    const struct space_depth_attrs *a = lo_node(l)->attrs;
+    const value_id old = lo_node(l)->out[0], in = lo_in(l, 0);
+    const struct type *x = lo_type(l, in), *y = lo_type(l, old);
+    if (a->layout != LAYOUT_LAST || a->mode != SPACE_CRD || x->rank != 4 || y->rank != 4 ||
+        !dim_is_const(y->dim[3]) || !pass_may(l->c))
+        return OK;
+    const int64_t b2 = a->blocksize * a->blocksize, c = y->dim[3] / b2;
+    struct legal_list k = { y->dim[3], ARENA_ARRAY(l->c->scratch, int64_t, y->dim[3]), y->dim[3] };
+    for (int64_t i = 0; i < k.n; i++)
+        k.at[i] = i % b2 * c + i / b2;
+    struct space_depth_attrs *d = op_attrs_copy(l->g->arena, op_get(OP_space_to_depth), a);
+    d->mode = SPACE_DCR;
+    const value_id v = lo_op(l, OP_space_to_depth, &in, 1, d);
+    TRY(l->st);
+    graph_value(l->g, v)->enc = graph_value(l->g, old)->enc;
+    if (!graph_value(l->g, old)->enc && legal_into_readers(l, v, old, 3, &k)) {
+        TRY(l->st);
+        graph_remove_node(l->g, l->at);
+        return OK;
+    }
+    struct gather_attrs *ga = rw_attrs(l->g, OP_gather);
+    ga->axis = 3;
+    const value_id g[2] = { v, graph_const_i64(l->g, k.at, (int)k.n) };
+    return lo_done(l, lo_op(l, OP_gather, g, 2, ga));
+}
+
 /* one_hot: values [off, on]; a negative index counts from the end. */
 static enum status one_hot(struct lo *l)
 {
@@ -321,6 +351,7 @@ static const struct lo_rule rules[] = {
     { OP_constant_of_shape, constant_of_shape, false },
     { OP_gather, gather, true },
     { OP_depth_to_space, depth_to_space, true },
+    { OP_space_to_depth, space_to_depth, true },
     { OP_one_hot, one_hot, false },
     { OP_pad, pad, true },
     { 0, NULL, false },

@@ -3,7 +3,7 @@
  * ONNX, DepthToSpace and SpaceToDepth; channels-first:
  *   DCR  [N b b C H W] perm 0 3 4 1 5 2      CRD  [N C b b H W] perm 0 1 4 2 5 3
  * channels-last, DCR: [N H W b b C] perm 0 1 3 2 4 5. Space-to-depth the other way round:
- *   [N C H b W b] perm 0 3 5 1 2 4; channels-last [N H b W b C] perm 0 1 3 2 4 5.
+ *   [N C H b W b] perm 0 3 5 1 2 4, CRD (PyTorch's PixelUnshuffle) perm 0 1 3 5 2 4; channels-last [N H b W b C] perm 0 1 3 2 4 5.
  */
 #include <string.h>
 
@@ -26,6 +26,7 @@ static const struct shuffle shuffles[] = {
     { OP_depth_to_space, LAYOUT_FIRST, MODE_CRD, { 0, 1, 4, 2, 5, 3 }, { 2, 3 }, { 001, 016, 020, 040 } },
     { OP_depth_to_space, LAYOUT_LAST,  MODE_DCR, { 0, 1, 3, 2, 4, 5 }, { 3, 4 }, { 001, 002, 004, 070 } },
     { OP_space_to_depth, LAYOUT_FIRST, MODE_DCR, { 0, 3, 5, 1, 2, 4 }, { 3, 5 }, { 001, 002, 014, 060 } },
+    { OP_space_to_depth, LAYOUT_FIRST, MODE_CRD, { 0, 1, 3, 5, 2, 4 }, { 3, 5 }, { 001, 002, 014, 060 } },
     { OP_space_to_depth, LAYOUT_LAST,  MODE_DCR, { 0, 1, 3, 2, 4, 5 }, { 2, 4 }, { 001, 006, 030, 040 } },
 };
 /* clang-format on */
@@ -90,8 +91,7 @@ static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *ar
         struct space_depth_attrs *a = rw_attrs(g, s->op);
         a->layout = s->layout;
         a->blocksize = six->dim[s->block[0]];
-        if (s->op == OP_depth_to_space)
-            a->mode = s->mode;
+        a->mode = s->mode;
         value_id out;
         TRY(rw_insert(g, id, s->op, &in, 1, a, &out));
         graph_value(g, out)->name = graph_value(g, last->out[0])->name;

@@ -9,6 +9,7 @@ corpus() {
     case $1 in
     onnx) set -- "*.onnx" ;;
     tflite) set -- "*.tflite" ;;
+    legal) find "$SLIPWAY_SOURCE/tests/ir" -name 'legal_*.slip' | sort; return ;;
     slip) find "$SLIPWAY_SOURCE/tests/ir" "$SLIPWAY_SOURCE/examples" -name '*.slip' | sort; return ;;
     npy) set -- "*.npy" ;;
     pb) set -- "*.pb" ;;

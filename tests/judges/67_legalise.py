@@ -251,6 +251,18 @@ def product5(net):
 seeds('5-D products', 2, product5, 'legal-rank', rank=4, exact=False)
 
 
+def shuffles(net):
+    """PyTorch's PixelUnshuffle and PixelShuffle, spelled out as it exports them, between convolutions."""
+    c, h, w = [int(v) for v in net.rng.integers(1, 4, 3)]
+    x = net.input(1, c, 2 * h, 2 * w)
+    y = net.op('Transpose', net.reshape(x, 1, c, h, 2, w, 2), perm=[0, 1, 3, 5, 2, 4])
+    y = net.op('Conv', net.reshape(y, 1, 4 * c, h, w), net.weight(8, 4 * c, 1, 1), net.weight(8))
+    y = net.op('Transpose', net.reshape(y, 1, 2, 2, 2, h, w), perm=[0, 1, 4, 2, 5, 3])
+    return net.reshape(y, 1, 2, 2 * h, 2 * w)
+
+
+seeds('pixel shuffles', 4, shuffles, 'legal-rank', rank=4, exact=False, formats=('tflite',), gone=('GATHER', 'RESHAPE'), most=5)
+
 # -- gathers --------------------------------------------------------------------------------------------------
 GATHERS = ('Gather', 'GatherND', 'GatherElements', 'ScatterND', 'GATHER', 'GATHER_ND', 'SCATTER_ND')
 LISTS = {
