@@ -60,21 +60,24 @@ static int32_t leaky(int32_t q, const struct each *e)
     const int32_t x = q - e->zx;
     int64_t y = int_mbqm(x, x >= 0 ? e->a : e->b);
 
-    if (x < 0 && e->flag) /* a negative slope: its multiplier is kept positive */
+    if (x < 0 && e->flag)
         y = -y;
     return int_clamp(y + e->zy, e->lo, e->hi);
 }
 
+/* A negative slope: LiteRT keeps its multiplier positive and turns the result, tflite-micro does not. */
 bool int_leaky_relu(struct int_node *k)
 {
     const struct alpha_attrs *a = k->n->attrs;
     const float alpha = (float)a->alpha;
-    struct each e = { .f = leaky, .flag = alpha < 0 };
+    struct each e = { .f = leaky, .flag = alpha < 0 && k->rules == RULES_LITERT };
 
     if (!unary(k, &e))
         return false;
     e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
     e.b = int_multiplier((double)fabsf(int_scale(k->xe[0]) * alpha / int_scale(k->ye)));
+    if (alpha < 0 && !e.flag)
+        e.b.q = -e.b.q;
     apply(k, &e);
     return true;
 }
@@ -166,14 +169,15 @@ static void prelu_range(void *ctx, int64_t begin, int64_t end, int worker)
     }
 }
 
-/* tflite-micro multiplies the scales in double, LiteRT in float32. */
+/* 16-bit inputs have 8-bit slopes. tflite-micro multiplies the scales in double, LiteRT in float32. */
 bool int_prelu(struct int_node *k)
 {
     const float sx = k->xe[0] ? int_scale(k->xe[0]) : 0, sa = k->xe[1] ? int_scale(k->xe[1]) : 0;
     struct prelu p = { .x = k->x[0], .alpha = k->x[1] };
     float sy;
 
-    if (!int_alike(k->xe[0], k->xe[1]) || !int_alike(k->xe[0], k->ye) || !int_result(k))
+    if (!int_alike(k->xe[0], k->ye) || !int_is8(k->xe[1]) ||
+        (int_is8(k->ye) && !int_alike(k->xe[0], k->xe[1])) || !int_result(k))
         return false;
     sy = int_scale(k->ye);
     p.y = &k->y[0];

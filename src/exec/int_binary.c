@@ -264,7 +264,8 @@ static void compare_range(void *ctx, int64_t begin, int64_t end, int worker)
     }
 }
 
-/* Reals in units of 1/256: where the scale is less, neighbours are equal. */
+/* Reals in units of 1/256: where the scale is less, neighbours are equal. The order of 16-bit numbers is
+ * that of the stored ones, whatever their scales (LiteRT). */
 bool int_compare(struct int_node *n)
 {
     static const char *const names[] = { "equal",         "not_equal", "less",
@@ -278,6 +279,10 @@ bool int_compare(struct int_node *n)
             k.test = (enum comparison)i;
     k.ma = int_multiplier((double)int_scale(n->xe[0]));
     k.mb = int_multiplier((double)int_scale(n->xe[1]));
+    if (int_is16(n->xe[0]) && k.test > NOT_EQUAL) {
+        k.left = 0;
+        k.ma = k.mb = int_multiplier(1);
+    }
     parallel_for(k.rows.outer * k.rows.chunks, 16, compare_range, &k);
     return true;
 }

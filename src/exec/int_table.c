@@ -222,32 +222,58 @@ bool int_sqrt(struct int_node *k)
     return true;
 }
 
+struct inverse_root {
+    const struct tensor *x;
+    struct tensor *y;
+    struct multiplier by;
+    int32_t zx, zy, lo, hi;
+};
+
+/* In fixed point, with 20 more bits between the two multipliers. What has no root gets the most. */
+static int32_t inverse_root(const struct inverse_root *r, int32_t q)
+{
+    const int32_t x = q - r->zx;
+    struct multiplier root;
+
+    if (x <= 0)
+        return r->hi;
+    if (r->by.shift < -31) /* nothing is left */
+        return int_clamp(r->zy, r->lo, r->hi);
+    root = fixed_inverse_root(x);
+    root.shift += 20;
+    return int_clamp((int64_t)int_mbqm(int_mbqm(1, root), r->by) + r->zy, r->lo, r->hi);
+}
+
+static void inverse_roots(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct inverse_root *r = ctx;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        int_put(r->y, i, inverse_root(r, int_at(r->x, i)));
+}
+
 bool int_rsqrt(struct int_node *k)
 {
     const struct lut_fn fn = { .f = rsqrt_of, .ye = k->ye };
-    struct multiplier by, root;
+    struct inverse_root r = { .x = k->x[0], .y = &k->y[0] };
     uint8_t table[256];
-    int32_t lo, hi;
 
-    if (int_is16(k->ye))
+    if (int_is16(k->ye) && k->rules == RULES_LITERT)
         return by_table(k, &fn);
     if (!int_alike(k->xe[0], k->ye) || !int_result(k))
         return false;
-    int_act_bounds(k->ye, ACT_NONE, &lo, &hi);
-    by = int_multiplier(1.0 / (double)(sqrtf(int_scale(k->xe[0])) * int_scale(k->ye)));
-    by.shift -= 20; /* the root keeps 20 more bits */
-    for (int i = 0; i < 256; i++) {
-        const int32_t q = k->xe[0]->storage == DT_u8 ? i : (int8_t)i;
-        const int32_t x = q - int_zero(k->xe[0]);
-
-        table[i] = (uint8_t)(x > 0 ? int_zero(k->ye) : hi);
-        if (x <= 0 || by.shift < -31) /* no root; nothing left of it */
-            continue;
-        root = fixed_inverse_root(x);
-        root.shift += 20;
-        table[i] =
-            (uint8_t)int_clamp((int64_t)int_mbqm(int_mbqm(1, root), by) + int_zero(k->ye), lo, hi);
+    int_act_bounds(k->ye, ACT_NONE, &r.lo, &r.hi);
+    r.by = int_multiplier(1.0 / (double)(sqrtf(int_scale(k->xe[0])) * int_scale(k->ye)));
+    r.by.shift -= 20;
+    r.zx = int_zero(k->xe[0]);
+    r.zy = int_zero(k->ye);
+    if (int_is16(k->ye)) {
+        parallel_for(tensor_elements(r.y), 4096, inverse_roots, &r);
+        return true;
     }
+    for (int i = 0; i < 256; i++)
+        table[i] = (uint8_t)inverse_root(&r, k->xe[0]->storage == DT_u8 ? i : (int8_t)i);
     lut8_apply(k, table);
     return true;
 }
