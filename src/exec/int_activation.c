@@ -53,6 +53,14 @@ static bool unary(struct int_node *k, struct each *e)
     return true;
 }
 
+/* LiteRT divides scales in float32, tflite-micro in double. */
+static struct multiplier ratio(const struct int_node *k)
+{
+    const float x = int_scale(k->xe[0]), y = int_scale(k->ye);
+
+    return int_multiplier(k->rules == RULES_LITERT ? (double)(x / y) : (double)x / (double)y);
+}
+
 /* -- x >= 0 ? x : alpha x ------------------------------------------------------------------------- */
 
 static int32_t leaky(int32_t q, const struct each *e)
@@ -65,7 +73,8 @@ static int32_t leaky(int32_t q, const struct each *e)
     return int_clamp(y + e->zy, e->lo, e->hi);
 }
 
-/* A negative slope: LiteRT keeps its multiplier positive and turns the result, tflite-micro does not. */
+/* LiteRT multiplies in float32, tflite-micro in double. A negative slope: LiteRT keeps its multiplier
+ * positive and turns the result, tflite-micro does not. */
 bool int_leaky_relu(struct int_node *k)
 {
     const struct alpha_attrs *a = k->n->attrs;
@@ -74,10 +83,14 @@ bool int_leaky_relu(struct int_node *k)
 
     if (!unary(k, &e))
         return false;
-    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    e.a = ratio(k);
     e.b = int_multiplier((double)fabsf(int_scale(k->xe[0]) * alpha / int_scale(k->ye)));
-    if (alpha < 0 && !e.flag)
-        e.b.q = -e.b.q;
+    if (k->rules == RULES_TFLM) {
+        const double s = (double)int_scale(k->xe[0]), y = (double)int_scale(k->ye);
+
+        e.b = int_multiplier(s * fabs((double)alpha) / y);
+        e.b.q = alpha < 0 ? -e.b.q : e.b.q;
+    }
     apply(k, &e);
     return true;
 }
@@ -111,7 +124,7 @@ bool int_relu(struct int_node *k)
 
     if (!unary(k, &e))
         return false;
-    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    e.a = ratio(k);
     e.lo = int_clamp(quantised(k->ye, both ? -1.0f : 0.0f), e.lo, e.hi);
     if (to_6 || to_1 || both)
         e.hi = int_clamp(quantised(k->ye, to_6 ? 6.0f : 1.0f), e.lo, e.hi);
@@ -137,7 +150,7 @@ bool int_abs(struct int_node *k)
     if (!unary(k, &e))
         return false;
     e.flag = int_scale(k->xe[0]) == int_scale(k->ye);
-    e.a = int_multiplier((double)(int_scale(k->xe[0]) / int_scale(k->ye)));
+    e.a = ratio(k);
     apply(k, &e);
     return true;
 }

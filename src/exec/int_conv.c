@@ -429,7 +429,6 @@ bool int_fully_connected(struct int_node *k)
     c.w = c.ow = tensor_elements(c.x) / c.c;
     c.xh = c.w * c.xw;
     p = plan_of(k, a->act);
-    p.flat = k->xe[1]->n == 1;
     p.real = k->rules == RULES_LITERT;
     p.o = c.o;
     p.k = p.w.inner = p.w.o_step = c.c;

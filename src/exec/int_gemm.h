@@ -43,7 +43,7 @@ struct gemm_plan {
     struct gemm_weights w;
     const struct encoding *xe, *we, *ye;
     const struct tensor *bias;   /* i32 or i64; NULL: none */
-    bool flat;                   /* one multiplier from float32 products of scales */
+    bool flat;                   /* one multiplier, its product of scales in float32 */
     bool real;                   /* SCALE_REAL */
     const struct multiplier *by; /* for all; NULL: from the scales */
     int64_t act;

@@ -144,8 +144,8 @@ static void prepare_gate(struct int_node *k, struct lstm *l, int g, bool tflm)
     const struct tensor *norm = at(k, SL_NORM + g);
 
     if (tflm) {
-        in = int_multiplier((double)(int_scale(xe) * wx) / (double)s);
-        rec = int_multiplier((double)(int_scale(he) * wh) / (double)s);
+        in = int_multiplier((double)int_scale(xe) * (double)wx / (double)s);
+        rec = int_multiplier((double)int_scale(he) * (double)wh / (double)s);
     }
     l->in[g] = pack(k, SL_W + g, xe, norm ? NULL : at(k, SL_BIAS + g), &in);
     l->rec[g] = pack(k, SL_R + g, he, NULL, &rec);

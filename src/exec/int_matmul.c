@@ -10,12 +10,11 @@ struct product {
     struct tensor *y;
     int64_t m, n, k, am, ak, bn, bk; /* sizes, and distances in a and b */
     int64_t as[MAX_RANK], bs[MAX_RANK];
-    int32_t za, zb, zy, lo, hi;
+    int32_t za, zb, lo, hi;
     struct multiplier by;
-    bool wide; /* 64-bit rule */
 };
 
-/* Row i of all rows of y, its sums in 64 bits. */
+/* 16 bit: row i of all rows of y, its sums in 64 bits. */
 static void slow_rows(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct product *p = ctx;
@@ -28,14 +27,11 @@ static void slow_rows(void *ctx, int64_t begin, int64_t end, int worker)
 
         for (int64_t j = 0; j < p->n; j++) {
             int64_t sum = 0;
-            int32_t v;
 
             for (int64_t k = 0; k < p->k; k++)
-                sum += (int64_t)(int_at(p->a, a0 + k * p->ak) - p->za) *
+                sum += (int64_t)int_at(p->a, a0 + k * p->ak) *
                        (int_at(p->b, b0 + j * p->bn + k * p->bk) - p->zb);
-            v = p->wide ? int_mbqm64(sum, p->by)
-                        : int_mbqm(int_clamp(sum, INT32_MIN, INT32_MAX), p->by);
-            int_put(p->y, first + j, int_clamp((int64_t)v + p->zy, p->lo, p->hi));
+            int_put(p->y, first + j, int_clamp(int_mbqm64(sum, p->by), p->lo, p->hi));
         }
     }
 }
@@ -141,9 +137,10 @@ bool int_batch_mat_mul(struct int_node *k)
         return true;
     }
     p.zb = int_zero(k->xe[1]);
-    p.zy = int_zero(k->ye);
-    p.by = int_product_multiplier(k->xe[0], k->xe[1], k->ye);
-    p.wide = true;
+    p.by = k->rules == RULES_LITERT
+               ? int_product_multiplier(k->xe[0], k->xe[1], k->ye)
+               : int_multiplier((double)int_scale(k->xe[0]) * (double)int_scale(k->xe[1]) /
+                                (double)int_scale(k->ye));
     int_act_bounds(k->ye, ACT_NONE, &p.lo, &p.hi);
     if (p.n > 0)
         parallel_for(tensor_elements(p.y) / p.n, 1, slow_rows, &p);

@@ -264,7 +264,10 @@ bool int_rsqrt(struct int_node *k)
     if (!int_alike(k->xe[0], k->ye) || !int_result(k))
         return false;
     int_act_bounds(k->ye, ACT_NONE, &r.lo, &r.hi);
-    r.by = int_multiplier(1.0 / (double)(sqrtf(int_scale(k->xe[0])) * int_scale(k->ye)));
+    r.by =
+        int_multiplier(k->rules == RULES_LITERT
+                           ? 1.0 / (double)(sqrtf(int_scale(k->xe[0])) * int_scale(k->ye))
+                           : 1.0 / (sqrt((double)int_scale(k->xe[0])) * (double)int_scale(k->ye)));
     r.by.shift -= 20;
     r.zx = int_zero(k->xe[0]);
     r.zy = int_zero(k->ye);

@@ -873,7 +873,7 @@ def filters(c, memory_type):
     x = c.x([n, i])
     wf, sf = c.weights([f, i])
     st = c.scale(2e-3, 2e-2)
-    wt = c.net.tensor([f, memory], memory_type, st, 0, c.stored([f, memory], memory_type))
+    wt = c.net.tensor([f, memory], memory_type, st, 0, c.stored([f, memory], memory_type) // 8) # 32-bit sums must not wrap
     ss = float(c.q(x)[0] * sf[0] * np.sqrt(i) * 74 * 74 * 4 / RANGE[memory_type][1])
     state = c.net.tensor([n, f * memory], memory_type, ss, 0, variable=True)
     bias = c.net.tensor([units], 'i32', ss * st, 0, c.rng.integers(-500, 501, units))
@@ -1019,7 +1019,7 @@ def main():
     only = os.environ.get('ONLY')
     made = []
     for f, d, s in REGISTRY:
-        if only and not f.__name__.startswith(only):
+        if only and not f.__name__.startswith(tuple(only.split(','))):
             continue
         c = Case(f.__name__, s, d)
         f(c)
