@@ -107,6 +107,34 @@ static void count(const float *x, int64_t n, float inv, float first,
     }
 }
 
+static inline double square_error(float x, float scale, float inv, float lo, float hi)
+{
+    const float shifter = 12582912.0f; /* 1.5 * 2^23: rounds by addition */
+    float q = x * inv;
+    double d;
+
+    q = q < lo ? lo : q > hi ? hi : q;
+    q = (q + shifter) - shifter;
+    d = (double)x - (double)(q * scale);
+    return d * d;
+}
+
+static double rounding(const float *x, int64_t n, float scale, float lo, float hi)
+{
+    const float inv = 1 / scale;
+    double lane[F64_LANES] = { 0 };
+
+    for (; n >= F64_LANES; n -= F64_LANES, x += F64_LANES)
+        for (int l = 0; l < F64_LANES; l++)
+            lane[l] += square_error(x[l], scale, inv, lo, hi);
+    for (int l = 0; l < n; l++)
+        lane[l] += square_error(x[l], scale, inv, lo, hi);
+    for (int half = F64_LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
 static double level_entropy(const double *count, const double *used, int n, int bits)
 {
     double lane[F64_LANES] = { 0 };
@@ -132,5 +160,6 @@ const struct stat_kernels STAT_TABLE = {
     .isa = F32_ISA,
     .range = range,
     .count = count,
+    .rounding = rounding,
     .level_entropy = level_entropy,
 };

@@ -27,6 +27,9 @@ struct stat_kernels {
      * exact, although in float. table: working memory, zero before and after. */
     void (*count)(const float *x, int64_t n, float inv, float first,
                   uint16_t table[STAT_TABLES][STAT_BINS], uint32_t total[STAT_BINS]);
+    /* sum of (x[i] - q scale)^2, q = x[i] / scale rounded, half to even, and cut to [lo, hi]; |lo| and
+     * |hi| at most 2^16 */
+    double (*rounding)(const float *x, int64_t n, float scale, float lo, float hi);
     /* The first n bins are split as evenly as can be into 2^bits levels, bits <= 11; sum over
      * the levels of c log2(c / z), c and z the rise of the prefix sums count and used over the level */
     double (*level_entropy)(const double *count, const double *used, int n, int bits);

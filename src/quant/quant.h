@@ -51,6 +51,8 @@ struct quant_report {
     size_t weight_bytes_before, weight_bytes_after;
     const char **notes; /* evidence: what each step did */
     size_t n_notes;
+    struct preflight_finding *findings; /* preflight.h */
+    size_t n_findings;
     const struct analysis *analysis; /* when it was asked for */
 };
 

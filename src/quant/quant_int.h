@@ -20,6 +20,7 @@ struct weight_choice {
     int64_t lo, hi; /* codes in use: fewer than the storage has where 4 bits lie in a byte */
     const struct encoding *enc, *bias_enc; /* bias_enc NULL: no bias */
     bool overridden;                       /* the encoding is the user's: it stays as it is */
+    struct range_weights_report ranges;    /* what weights.method did */
     int64_t raised;                        /* scales raised so that the bias fits */
 };
 
@@ -52,6 +53,7 @@ struct quant {
     const struct tensor_encoding **forced; /* the override that the group takes */
     const struct rule **fixed;             /* where quant_is_fixed: the encoding is its kernel's */
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
+    struct range_weights_report weight_ranges;   /* what the weights' method did */
     struct quant_groups *groups;                 /* ranges.c */
 };
 
@@ -88,6 +90,7 @@ enum status quant_half(struct quant *q, value_id v);
 /* ranges.c: what an activation's range is for; all groups' ranges; one group's in storage number k. */
 struct range_target quant_target(const struct quant *q, enum dtype store);
 enum status quant_ranges(struct quant *q);
+int64_t quant_range_candidates(const struct quant *q, uint32_t root);
 struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store);
 /* overrides.c: read them; nodes whose result is to stay real; may v join a group with `shared` as its
  * head?; the groups' overrides; what was used. */
@@ -127,6 +130,8 @@ enum status quant_annotate(struct quant *q);
 /* weights.c: choose the encodings of n's weights and bias, and store them so. */
 enum status quant_weights_choose(struct quant *q, node_id n);
 enum status quant_weights_bake(struct quant *q, node_id n);
+int quant_channel_axis(const struct quant *q, node_id n); /* of the outputs, in n's weights */
+void quant_weights_say(struct quant *q); /* what weights.method did to all that were stored */
 /* A constant stored with e; shared between users with the same value and encoding. */
 enum status quant_bake(struct quant *q, value_id v, const struct encoding *e, value_id *out);
 enum status quant_const_range(struct quant *q, value_id v, struct range *r);

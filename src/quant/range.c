@@ -88,12 +88,11 @@ const struct range_method *range_method_by_name(const char *name)
     return NULL;
 }
 
-/* The least power of two that is no less than s. */
-static double pow2_above(double s)
+double range_pow2(double scale)
 {
     int e;
 
-    return frexp(s, &e) == 0.5 ? s : ldexp(1, e);
+    return frexp(scale, &e) == 0.5 ? scale : ldexp(1, e);
 }
 
 void range_to_encoding(struct range r, const struct range_target *t, double *scale, int64_t *zero)
@@ -111,7 +110,7 @@ void range_to_encoding(struct range r, const struct range_target *t, double *sca
     /* a value that is always zero still needs a scale; 1e-8 keeps products above float's subnormals */
     s = (double)(float)fmax(s, 1e-8);
     if (t->pow2)
-        s = pow2_above(s);
+        s = range_pow2(s);
     *scale = s;
     z = t->symmetric ? (double)middle : rint((double)t->qmin - lo / s);
     *zero = z < (double)t->qmin ? t->qmin : z > (double)t->qmax ? t->qmax : (int64_t)z;

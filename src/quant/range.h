@@ -40,7 +40,19 @@ const struct range_method *range_method_by_name(const char *name);
 /* Scale and zero point of [lo, hi], zero made exactly representable (TFLite quantisation spec; the
  * float32 nearest to the scale is taken, so every format stores the same number). */
 void range_to_encoding(struct range r, const struct range_target *t, double *scale, int64_t *zero);
+/* The least power of two that is no less than a scale. */
+double range_pow2(double scale);
 /* The real numbers that the integers of an encoding reach. */
 struct range range_reach(double scale, int64_t zero, const struct range_target *t);
+
+/* Weights: narrow the exact ranges r of w's channels along axis (n == 1: of the whole tensor) where
+ * clipping costs less than rounding does. method: "mse", "octav"; else nothing. */
+struct range_weights_report {
+    int64_t narrower;
+    double error, error_minmax; /* squared, over all weights */
+};
+void range_weights(const struct tensor *w, int axis, int64_t n, const char *method,
+                   const struct range_target *t, struct range *r, struct range_weights_report *out,
+                   struct arena *scratch);
 
 #endif

@@ -17,6 +17,7 @@ struct group {
     struct range ends, hold; /* what was seen; what must be held besides the method's answer */
     bool any;                /* hold counts */
     bool joined;             /* stats are of several values */
+    int64_t candidates;      /* that the method tried, for the scheme's storage */
     uint32_t widest;         /* the value to name */
 };
 
@@ -157,6 +158,11 @@ struct range quant_range(struct quant *q, uint32_t root, int k, enum dtype store
         q->groups->known[root][k] = true;
     }
     return q->groups->range[root][k];
+}
+
+int64_t quant_range_candidates(const struct quant *q, uint32_t root)
+{
+    return q->groups->group[root].candidates;
 }
 
 struct job {

@@ -8,6 +8,7 @@
 
 #include "ir/op.h"
 #include "quant/analyse.h"
+#include "quant/preflight.h"
 #include "quant/repair.h"
 
 static enum status refuse_width(struct quant *q, const char *who, const char *why, const char *hint)
@@ -145,6 +146,8 @@ static enum status apply(struct graph *g, const struct quant_options *o,
         return OK;
     TRY(quant_choose(&q));
     TRY(repair_widths(&q));
+    quant_preflight(&q, &r->findings, &r->n_findings);
+    preflight_warn(&q, r->findings, r->n_findings);
     if (o->analyse)
         quant_analyse_begin(&q);
     TRY(repair_weights(&q));
@@ -153,6 +156,7 @@ static enum status apply(struct graph *g, const struct quant_options *o,
         TRY(quant_analyse(&q, o->analyse_steps, &r->analysis));
     TRY(quant_annotate(&q));
     say_float_nodes(&q);
+    quant_weights_say(&q);
     quant_note(&q, "ranges: %s over %lld samples; weights %zu bytes -> %zu", q.method->name,
                (long long)r->samples, r->weight_bytes_before, r->weight_bytes_after);
     if (r->n_quantised == 0)

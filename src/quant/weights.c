@@ -128,6 +128,15 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
     return axis;
 }
 
+int quant_channel_axis(const struct quant *q, node_id id)
+{
+    const struct node *n = graph_node(q->g, id);
+    bool per_channel;
+
+    return channel_axis(q, n, &graph_value(q->g, n->in[q->rule[id.i]->weight].v)->type,
+                        &per_channel);
+}
+
 /* Unsigned codes with a zero point of their own make more of one scale for the whole tensor: in ONNX
  * that is what "auto" takes then, as SNPE, QNN and ONNX Runtime's preset for QNN do. */
 static bool is_unsigned(const struct quant *q, node_id n, bool *per_channel)
@@ -181,7 +190,8 @@ static int64_t weight_zero(struct range r, double scale, const struct weight_kin
 /* -- bias ---------------------------------------------------------------------------------------- */
 
 /* Raise scales at which a bias would not fit its bits. */
-static void fit_bias(struct weight_choice *w, const struct tensor *bias, double s_in, int bits)
+static void fit_bias(struct weight_choice *w, const struct tensor *bias, double s_in, int bits,
+                     bool pow2)
 {
     const float *b = bias->data;
     const int64_t n_bias = tensor_elements(bias);
@@ -193,6 +203,8 @@ static void fit_bias(struct weight_choice *w, const struct tensor *bias, double 
 
         if (need > *s) {
             *s = (double)(float)(need * 1.0001);
+            if (pow2)
+                *s = range_pow2(*s);
             w->raised++;
         }
     }
@@ -234,10 +246,26 @@ static enum status choose_bias(struct quant *q, node_id id, value_id b, struct w
                           "the bias has %lld elements for %lld channels",
                           (long long)tensor_elements(&bias), (long long)w->n);
     if (!wide && !w->overridden)
-        fit_bias(w, &bias, in->scale[0], (int)q->s->bias.bits);
+        fit_bias(w, &bias, in->scale[0], (int)q->s->bias.bits, q->s->weights.pow2);
     w->bias_enc =
         bias_encoding(q, w, &graph_value(q->g, b)->type, wide ? DT_i64 : DT_i32, in->scale[0]);
     return OK;
+}
+
+/* The method's say on the ranges of a weight. */
+static void narrow(struct quant *q, const struct tensor *t, int axis, struct weight_choice *w,
+                   const struct weight_kind *k, struct range *ranges)
+{
+    /* symmetric codes are -127..127: a clipped weight must not reach the one beyond */
+    const bool even = k->symmetric && k->lo < 0;
+    const struct range_target target = {
+        .qmin = k->lo + even, .qmax = k->hi, .symmetric = k->symmetric, .pow2 = q->s->weights.pow2
+    };
+
+    if (strcmp(q->s->weights.method, "minmax") == 0)
+        return;
+    w->lo = target.qmin;
+    range_weights(t, axis, w->n, q->s->weights.method, &target, ranges, &w->ranges, q->a);
 }
 
 /* -- both ---------------------------------------------------------------------------------------- */
@@ -267,8 +295,12 @@ enum status quant_weights_choose(struct quant *q, node_id id)
     w->hi = kind.hi;
     ranges = ARENA_ARRAY(q->a, struct range, w->n > 0 ? w->n : 1);
     channel_ranges(&t, axis, w->n, ranges);
-    for (int64_t c = 0; c < w->n; c++)
+    narrow(q, &t, axis, w, &kind, ranges);
+    for (int64_t c = 0; c < w->n; c++) {
         w->scale[c] = (double)(float)weight_scale(ranges[c], &kind);
+        if (q->s->weights.pow2)
+            w->scale[c] = range_pow2(w->scale[c]);
+    }
     TRY(quant_override_weight(q, id, v, axis, w));
     if (r->bias >= 0 && has_value(node_in(n, r->bias)))
         TRY(choose_bias(q, id, n->in[r->bias].v, w));
@@ -302,6 +334,9 @@ enum status quant_weights_bake(struct quant *q, node_id id)
     const struct weight_choice *w = q->weight[id.i];
     value_id baked;
 
+    q->weight_ranges.narrower += w->ranges.narrower;
+    q->weight_ranges.error += w->ranges.error;
+    q->weight_ranges.error_minmax += w->ranges.error_minmax;
     if (w->raised)
         quant_note(q, "%lld weight scales raised: their bias would not fit %d bits",
                    (long long)w->raised, (int)q->s->bias.bits);
@@ -314,4 +349,14 @@ enum status quant_weights_bake(struct quant *q, node_id id)
     TRY(quant_bake(q, graph_node(g, id)->in[r->bias].v, w->bias_enc, &baked));
     graph_set_operand(g, id, r->bias, baked);
     return OK;
+}
+
+void quant_weights_say(struct quant *q)
+{
+    const struct range_weights_report *r = &q->weight_ranges;
+
+    if (strcmp(q->s->weights.method, "minmax") != 0 && r->error_minmax > 0)
+        quant_note(
+            q, "weights by %s: %lld ranges narrower than min-max; squared error %.1f %% less",
+            q->s->weights.method, (long long)r->narrower, 100 * (1 - r->error / r->error_minmax));
 }

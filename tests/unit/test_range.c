@@ -426,6 +426,80 @@ static void test_octav(void **state)
     arena_free(a);
 }
 
+/* -- weights --------------------------------------------------------------------------------------- */
+
+static double weight_error(const float *x, int n, int step, struct range r,
+                           const struct range_target *t)
+{
+    double scale, sum = 0;
+    int64_t zero;
+
+    range_to_encoding(r, t, &scale, &zero);
+    for (int i = 0; i < n; i++) {
+        const double q = rint((double)x[i * step] / scale) + (double)zero;
+        const double v = scale * (fmin(fmax(q, (double)t->qmin), (double)t->qmax) - (double)zero);
+
+        sum += ((double)x[i * step] - v) * ((double)x[i * step] - v);
+    }
+    return sum;
+}
+
+/* Channels along the first and the last axis hold the same weights: the same answer, near the best of
+ * all shares, and the error is the one that is reported. */
+static void test_weights(void **state)
+{
+    enum { C = 5, M = 300 };
+    static const struct range_target w4 = { .qmin = -7, .qmax = 7, .symmetric = true };
+    const struct range_target *const kinds[] = { &w4, &u4, &u8 };
+    static const int64_t first[] = { C, M }, last[] = { M, C };
+    static float a[C * M], b[M * C];
+    struct arena *arena = arena_new();
+    struct tensor x = { 0 }, y = { 0 };
+
+    (void)state;
+    for (int c = 0; c < C; c++)
+        for (int i = 0; i < M; i++)
+            a[c * M + i] = b[i * C + c] = element(c < 4 ? c : 10, i);
+    tensor_shape(&x, DT_f32, 2, first);
+    tensor_shape(&y, DT_f32, 2, last);
+    x.data = a;
+    y.data = b;
+    for (size_t k = 0; k < COUNT(kinds) * 2; k++) {
+        const struct range_target *t = kinds[k / 2];
+        const char *method = k % 2 ? "octav" : "mse";
+        struct range_weights_report p = { 0 }, q = { 0 };
+        struct range r[C], s[C], full[C];
+        double error = 0;
+
+        for (int c = 0; c < C; c++) {
+            full[c] = (struct range){ 0, 0 };
+            for (int i = 0; i < M; i++) {
+                full[c].lo = fmin(full[c].lo, (double)a[c * M + i]);
+                full[c].hi = fmax(full[c].hi, (double)a[c * M + i]);
+            }
+            r[c] = s[c] = full[c];
+        }
+        range_weights(&x, 0, C, method, t, r, &p, arena);
+        range_weights(&y, 1, C, method, t, s, &q, arena);
+        for (int c = 0; c < C; c++) {
+            const double got = weight_error(a + c * M, M, 1, r[c], t);
+            double least = weight_error(a + c * M, M, 1, full[c], t);
+
+            assert_true(near(r[c].lo, s[c].lo, 1e-9) && near(r[c].hi, s[c].hi, 1e-9));
+            error += got;
+            for (int i = 10; i <= 40; i++)
+                least = fmin(
+                    least,
+                    weight_error(a + c * M, M, 1,
+                                 (struct range){ full[c].lo * i / 40, full[c].hi * i / 40 }, t));
+            assert_true(got <= (k % 2 ? 1.6 : 1.02) * least);
+        }
+        assert_true(near(error, p.error, 1e-3) && p.error <= p.error_minmax);
+        assert_true(p.narrower == q.narrower && (k != 0 || p.narrower == C));
+    }
+    arena_free(arena);
+}
+
 /* -- all methods ------------------------------------------------------------------------------------ */
 
 static void test_percentile_cuts_both_sides(void **state)
@@ -512,11 +586,17 @@ static void test_outlier(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encodings),   cmocka_unit_test(test_expected_error),
-        cmocka_unit_test(test_entropy),     cmocka_unit_test(test_mse),
-        cmocka_unit_test(test_enhanced),    cmocka_unit_test(test_saturation_weight),
-        cmocka_unit_test(test_octav),       cmocka_unit_test(test_percentile_cuts_both_sides),
-        cmocka_unit_test(test_mean_minmax), cmocka_unit_test(test_any_data),
+        cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_expected_error),
+        cmocka_unit_test(test_entropy),
+        cmocka_unit_test(test_mse),
+        cmocka_unit_test(test_enhanced),
+        cmocka_unit_test(test_saturation_weight),
+        cmocka_unit_test(test_octav),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_percentile_cuts_both_sides),
+        cmocka_unit_test(test_mean_minmax),
+        cmocka_unit_test(test_any_data),
         cmocka_unit_test(test_outlier),
     };
 
