@@ -33,17 +33,30 @@ static bool is_stored(struct quant *q, value_id v)
     return graph_value(q->g, v)->enc != NULL;
 }
 
-static value_id requantize(struct quant *q, value_id v, const struct encoding *e, node_id before)
+static value_id requantize_once(struct quant *q, value_id v, const struct encoding *e,
+                                node_id before)
 {
     struct graph *g = q->g;
-    enum op_id op;
     value_id r;
 
-    op_by_name("requantize", &op);
-    r = graph_node(g, graph_insert_node(g, before, op, &v, 1, 1, NULL))->out[0];
+    r = graph_node(g, graph_insert_node(g, before, OP_requantize, &v, 1, 1, NULL))->out[0];
     graph_value(g, r)->type = graph_value(g, v)->type;
     graph_value(g, r)->enc = e;
     return r;
+}
+
+/* TFLite's QUANTIZE has no kernel between uint8 and int16: the way leads over int8. */
+static value_id requantize(struct quant *q, value_id v, const struct encoding *e, node_id before)
+{
+    const struct encoding *from = graph_value(q->g, v)->enc, *bytes;
+
+    if (strcmp(q->o->format, "tflite") != 0 || !e || !from ||
+        (from->storage == DT_u8) + (e->storage == DT_u8) != 1 ||
+        (from->storage == DT_i16) + (e->storage == DT_i16) != 1)
+        return requantize_once(q, v, e, before);
+    bytes = from->storage == DT_u8 ? from : e;
+    bytes = encoding_new(q->g->arena, DT_i8, bytes->scale[0], encoding_zero(bytes, 0) - 128);
+    return requantize_once(q, requantize_once(q, v, bytes, before), e, before);
 }
 
 static node_id first_node(struct quant *q, value_id v)

@@ -156,6 +156,7 @@ enum status quant_classify(struct quant *q)
 {
     struct graph *g = q->g;
     const int bits = (int)q->s->activations.bits;
+    const bool ppq = strcmp(q->s->activations.ops, "ppq-dsp") == 0;
     bool *named = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
     const struct rule *by_op[OP_COUNT];
 
@@ -165,6 +166,8 @@ enum status quant_classify(struct quant *q)
         const struct node *x = graph_node(g, n);
         const struct rule *r = by_op[x->op];
 
+        if (r && ppq && !rule_in_ppq_dsp(r))
+            continue;
         if (takes_integers(q, x, r, DT_i8) || takes_integers(q, x, r, DT_i16))
             q->rule[n.i] = r;
         q->weight_bits[n.i] = (uint8_t)q->s->weights.bits;

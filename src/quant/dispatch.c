@@ -61,9 +61,29 @@ static bool matches_value(const struct graph *g, const char *pattern, value_id v
     return false;
 }
 
+/* What ONNX calls an op that TFLite's lowering gave another name. */
+static bool matches_lowered(const char *pattern, enum op_id op)
+{
+    static const struct {
+        enum op_id op;
+        const char *name;
+    } names[] = {
+        { OP_fully_connected, "MatMul" },
+        { OP_fully_connected, "Gemm" },
+        { OP_batch_mat_mul, "MatMul" },
+        { OP_batch_mat_mul, "Gemm" },
+        { OP_relu6, "Clip" },
+    };
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (names[i].op == op && str_match(pattern, names[i].name))
+            return true;
+    return false;
+}
+
 static bool matches(const struct graph *g, const char *pattern, const struct node *n)
 {
-    if ((n->name && str_match(pattern, n->name)) ||
+    if (matches_lowered(pattern, n->op) || (n->name && str_match(pattern, n->name)) ||
         (n->source_op && str_match(pattern, n->source_op)) ||
         str_match(pattern, op_get(n->op)->name))
         return true;

@@ -69,6 +69,16 @@ static bool pads_with_least(const struct quant *q, const struct node *n)
     return true;
 }
 
+/* PPQ's "align to large" for element-wise sums: both operands hold the union of their ranges. */
+static void group_sum(struct quant *q, const struct node *n)
+{
+    const value_id a = n->in[0].v, b = n->in[1].v;
+
+    if (from_integer_node(q, a) && from_integer_node(q, b) && !q->fixed[quant_root(q, a.i)] &&
+        !q->fixed[quant_root(q, b.i)] && quant_may_share(q, a, b) && quant_may_share(q, b, a))
+        join(q, a, b);
+}
+
 static void group_node(struct quant *q, node_id id)
 {
     struct graph *g = q->g;
@@ -80,6 +90,8 @@ static void group_node(struct quant *q, node_id id)
         q->fixed[quant_root(q, n->out[0].i)] = q->rule[id.i];
     if (kind == RULE_CLAMP)
         group_clamp(q, n);
+    if (q->s->activations.align_add && (n->op == OP_add || n->op == OP_sub))
+        group_sum(q, n);
     if (kind == RULE_SAME && pads_with_least(q, n))
         q->unseen[n->out[0].i] = true;
     if (kind == RULE_SAME)

@@ -67,6 +67,8 @@ static const struct encoding *of_rule(struct quant *q, const struct rule *r, enu
 
 bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store)
 {
+    if (!q->s->activations.fixed_ranges && strcmp(q->o->format, "tflite") != 0)
+        return false;
     return q->fixed[root] && rule_kind_for(q->fixed[root], q->o->format, store) == RULE_FIXED;
 }
 

@@ -97,6 +97,45 @@ const struct rule *rule_of(enum op_id op)
     return NULL;
 }
 
+bool rule_in_ppq_dsp(const struct rule *r)
+{
+    /* fully_connected is how a Gemm reaches TFLite; relu6 is a Clip */
+    static const char *const ops[] = {
+        "conv",
+        "conv_transpose",
+        "gemm",
+        "fully_connected",
+        "relu",
+        "relu6",
+        "prelu",
+        "clip",
+        "pad",
+        "resize",
+        "max_pool",
+        "average_pool",
+        "softmax",
+        "global_max_pool",
+        "global_average_pool",
+        "mul",
+        "add",
+        "max",
+        "sub",
+        "div",
+        "reshape",
+        "leaky_relu",
+        "concat",
+        "sigmoid",
+        "slice",
+        "reduce_mean",
+        "flatten",
+    };
+
+    for (size_t i = 0; i < COUNT(ops); i++)
+        if (strcmp(r->op, ops[i]) == 0)
+            return true;
+    return false;
+}
+
 /* No kernel for unsigned bytes in LiteRT (tried). */
 static const char *const no_uint8[] = { "batch_mat_mul", "mat_mul", "exp", "log", "abs", "rsqrt" };
 

@@ -25,6 +25,8 @@ struct rule {
 
 /* NULL: RULE_FLOAT at any width */
 const struct rule *rule_of(enum op_id op);
+/* Is it one of the ops that PPQ's DSP profile quantises? */
+bool rule_in_ppq_dsp(const struct rule *r);
 /* With activations stored so; DT_NONE: RULE_FLOAT. */
 enum rule_kind rule_kind_for(const struct rule *r, const char *format, enum dtype store);
 

@@ -39,7 +39,7 @@ enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const
                             "leave activations.storage at auto");
     if (tflite && q->s->bias.bits < 16)
         return refuse_width(q, who, "TFLite's kernels take 32-bit biases only",
-                            "leave out --bias-bits, or write ONNX");
+                            "--bias-bits 32, or write ONNX");
     return OK;
 }
 
@@ -204,5 +204,33 @@ const struct scheme scheme_w4a16 = {
     .help = "16-bit activations, 4-bit weights per channel",
     .calibrates = true,
     .settings = "activations.bits=16 weights.bits=4",
+    .apply = apply,
+};
+const struct scheme scheme_ppq_dsp = {
+    .name = "ppq-dsp",
+    .help = "PPQ's profile for Hexagon DSPs: unsigned bytes per tensor, percentile, equalised",
+    .calibrates = true,
+    .settings = "activations.storage=uint activations.align-add=yes activations.ops=ppq-dsp "
+                "weights.storage=uint weights.granularity=tensor bias.bits=30 "
+                "calibration.method=percentile calibration.percentile=99.98 equalize.on=yes "
+                "equalize.iterations=3 equalize.limit=10",
+    .apply = apply,
+};
+const struct scheme scheme_snpe = {
+    .name = "snpe",
+    .help =
+        "SNPE's default rules: unsigned bytes per tensor, 8-bit biases, calibrated sigmoids (ONNX)",
+    .calibrates = true,
+    .settings = "activations.storage=uint activations.fixed-ranges=no weights.storage=uint "
+                "weights.granularity=tensor bias.bits=8 calibration.min-range=0.0001",
+    .apply = apply,
+};
+const struct scheme scheme_enhanced = {
+    .name = "enhanced",
+    .help = "as snpe, with TF-enhanced ranges of activations: clipping weighed against rounding",
+    .calibrates = true,
+    .settings = "activations.storage=uint activations.fixed-ranges=no weights.storage=uint "
+                "weights.granularity=tensor bias.bits=8 calibration.min-range=0.0001 "
+                "calibration.method=enhanced",
     .apply = apply,
 };

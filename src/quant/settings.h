@@ -18,6 +18,8 @@ struct quant_settings {
         int64_t bits;
         const char *storage, *symmetry;
         bool pow2;
+        bool fixed_ranges, align_add;
+        const char *ops;
     } activations;
     struct {
         int64_t bits;
