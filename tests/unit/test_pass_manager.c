@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -159,9 +160,9 @@ static void test_long_chain(void **unused)
     graph_yield(h.g, MAIN_REGION, v);
     assert_int_equal(graph_infer(h.g), OK);
     graph_fix_io(h.g);
-    const double t0 = time_now();
+    const clock_t t0 = clock(); /* of this process: the machine may be busy with others */
     assert_int_equal(passes_run(h.g, "canon,layout{to=nhwc}", NULL), OK);
-    const double seconds = time_now() - t0;
+    const double seconds = (double)(clock() - t0) / CLOCKS_PER_SEC;
     assert_int_equal(count(h.g, OP_add), 0);
     assert_int_equal(count(h.g, OP_transpose), 2);
     print_message("200000 nodes: %.2f s\n", seconds);
