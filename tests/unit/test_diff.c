@@ -106,7 +106,7 @@ static void encodings_files(void **state)
     static const char *const wrong[] = {
         "{}",
         "[1]",
-        "{\"activation_encodings\": {\"a\": [{\"bitwidth\": 7, \"scale\": 1, \"offset\": 0}]}}",
+        "{\"activation_encodings\": {\"a\": [{\"bitwidth\": 77, \"scale\": 1, \"offset\": 0}]}}",
         "{\"activation_encodings\": {\"a\": [{\"bitwidth\": 8, \"scale\": 0, \"offset\": 0}]}}",
         "{\"activation_encodings\": {\"a\": [{\"bitwidth\": 8, \"scale\": 1, \"offset\": 3}]}}",
         "{\"activation_encodings\": {\"a\": [{\"bitwidth\": 8, \"scale\": 1, \"offset\": -999}]}}",
