@@ -44,7 +44,8 @@ static enum status page(struct slip_job *j, const struct quant_report *q, const 
 {
     const struct analysis *a = q->analysis;
     struct arena *m = j->arena;
-    struct report_setting *set = ARENA_ARRAY(m, struct report_setting, settings_count + 1);
+    struct report_setting *set =
+        ARENA_ARRAY(m, struct report_setting, settings_count + a->settings.n_dispatch + 1);
     char *hash = arena_alloc(m, 65);
     struct report_page p = { .analysis = a,
                              .model = path_base(j->argument[0]),
@@ -69,6 +70,11 @@ static enum status page(struct slip_job *j, const struct quant_report *q, const 
         set[i].name = arena_printf(m, "%s.%s", row->section, row->key);
         set[i].value = setting_text(m, &a->settings, row);
     }
+    for (size_t i = 0; i < a->settings.n_dispatch; i++)
+        set[p.n_settings++] =
+            (struct report_setting){ arena_printf(m, "dispatch %s",
+                                                  a->settings.dispatch[i].pattern),
+                                     a->settings.dispatch[i].precision };
     TRY(report_html(&p, job_string(j, "report"), m, j->diags));
     job_say(j, "wrote %s: %zu layers, worst first\n", job_string(j, "report"), a->n_layers);
     jsonw_kstring(&j->json, "report", job_string(j, "report"));

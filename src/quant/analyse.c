@@ -313,8 +313,7 @@ static void finish(struct work *w)
         analyse_describe(w->q, w->sim, w->layer_node[i], w->result[i], group, &w->r->layer[i]);
         set_layer(w, i);
     }
-    for (size_t i = 0; i < w->r->n_layers; i++)
-        analyse_price(w->q, w->layer_node[i], w->r, &w->r->layer[i]);
+    analyse_price(w->q, w->sim, w->layer_node, w->r, w->a);
     w->r->count = sim_counters(w->sim);
 }
 

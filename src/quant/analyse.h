@@ -35,14 +35,16 @@ struct analysis_noise {
 };
 
 struct analysis_cure {
-    const char *name; /* "act16", "weights16", "float", "adaround", ... */
+    const char *name; /* as --dispatch has it where it is a precision: "w8a16", "float", ... */
     const char *help;
-    int64_t bytes; /* more in the artifact; activations more at run time in act_bytes */
-    int64_t act_bytes;
+    int64_t bytes;       /* more in the artifact; activations more at run time in act_bytes */
+    int64_t act_bytes;   /* of the layer's result */
     double macs_above_8; /* multiply-accumulates that leave 8 bits */
     int converts;        /* requantize nodes added */
-    double removes;      /* share of the layer's own noise that goes */
-    double gain_db;      /* of the outputs, if this layer alone is cured; an estimate */
+    const char **node;   /* the nodes it takes: a result keeps 16 bits only where it is read so */
+    size_t n_nodes;
+    double removes; /* share of the layer's own noise that goes */
+    double gain_db; /* of the outputs, if this layer alone is cured; an estimate */
 };
 enum { ANALYSIS_CURES = 8 };
 

@@ -10,8 +10,9 @@ void analyse_describe(struct quant *q, const struct sim *s, node_id n, value_id 
                       const int64_t *group, struct analysis_layer *l);
 /* By root: how many values share its encoding. */
 const int64_t *analyse_groups(struct quant *q, struct arena *a);
-/* Cures of a layer whose noise is known. */
-void analyse_price(struct quant *q, node_id n, const struct analysis *a, struct analysis_layer *l);
+/* Cures of all layers, whose noise is known. */
+void analyse_price(struct quant *q, const struct sim *s, const node_id *layer_node,
+                   struct analysis *a, struct arena *scratch);
 /* Nodes of the main region and how they hang together; MACs by width. */
 void analyse_map(struct quant *q, const struct sim *s, const node_id *layer_node,
                  struct analysis *a);

@@ -92,37 +92,78 @@ void analyse_describe(struct quant *q, const struct sim *s, node_id n, value_id 
     }
 }
 
-/* -- prices, the cheaper cures first ---------------------------------------------------------------------------------------- */
+/* -- prices, the cheaper cures first ----------------------------------------------------------------- */
 
-/* Do integer nodes of another width than `bits` read v? */
-static bool read_otherwise(const struct quant *q, value_id v, int bits)
+/* A layer whose result is to keep more than 8 bits, with all that must read it so: activations that are
+ * part of it, what only passes it on, and the nodes that compute with it. */
+struct party {
+    struct quant *q;
+    node_id *n;
+    size_t count;
+    bool *in; /* by node; given back all false */
+};
+
+static void invite(struct party *p, node_id n)
 {
-    for (const struct use *u = graph_value(q->g, v)->uses; u; u = u->next)
-        if (quant_is_int(q, u->user) && q->bits[u->user.i] != bits)
+    if (n.i >= p->q->n_nodes || p->in[n.i] || !quant_is_int(p->q, n))
+        return;
+    p->in[n.i] = true;
+    p->n[p->count++] = n;
+}
+
+static void gather(struct party *p)
+{
+    const struct graph *g = p->q->g;
+
+    for (size_t k = 0; k < p->count; k++) {
+        const struct node *x = graph_node(g, p->n[k]);
+
+        if (k > 0 && !quant_sim_passes_on(p->q, p->n[k]))
+            continue;
+        for (int j = 0; j < x->n_out; j++)
+            for (const struct use *u = has_value(x->out[j]) ? graph_value(g, x->out[j])->uses
+                                                            : NULL;
+                 u; u = u->next)
+                invite(p, u->user);
+    }
+}
+
+static void dismiss(struct party *p)
+{
+    for (size_t k = 0; k < p->count; k++)
+        p->in[p->n[k].i] = false;
+}
+
+static bool has_outside_reader(const struct party *p, value_id v)
+{
+    for (const struct use *u = graph_value(p->q->g, v)->uses; u; u = u->next)
+        if (quant_is_int(p->q, u->user) && !p->in[u->user.i])
             return true;
     return false;
 }
 
-/* requantize nodes at the borders of n if it were computed in `bits` (0: float), less those there are. */
-static int borders(const struct quant *q, node_id n, int bits)
+/* requantize nodes added where the party, of one width, meets nodes of 8 bits: one for each value. */
+static int borders(const struct party *p)
 {
-    const struct node *x = graph_node(q->g, n);
+    const struct graph *g = p->q->g;
     int count = 0;
 
-    for (int j = 0; j < x->n_in; j++) {
-        const value_id v = node_in(x, j);
-        const node_id d = has_value(v) ? graph_def(q->g, v) : NO_NODE;
-        bool again = false;
+    for (size_t k = 0; k < p->count; k++) {
+        const struct node *x = graph_node(g, p->n[k]);
 
-        if (!has_node(d) || !quant_is_act(q, n, j))
-            continue;
-        for (int i = 0; i < j; i++)
-            again |= same_value(x->in[i].v, v);
-        if (!again && quant_is_int(q, d))
-            count += q->bits[d.i] != bits;
+        for (int j = 0; j < x->n_in; j++) {
+            const value_id v = node_in(x, j);
+            const node_id d = has_value(v) ? graph_def(g, v) : NO_NODE;
+            bool again = false;
+
+            for (int i = 0; i < j; i++)
+                again |= same_value(x->in[i].v, v);
+            count += !again && has_node(d) && quant_is_act(p->q, p->n[k], j) &&
+                     quant_is_int(p->q, d) && !p->in[d.i];
+        }
+        for (int j = 0; j < x->n_out; j++)
+            count += has_value(x->out[j]) && has_outside_reader(p, x->out[j]);
     }
-    for (int j = 0; j < x->n_out; j++)
-        count += has_value(x->out[j]) && read_otherwise(q, x->out[j], bits);
     return count;
 }
 
@@ -150,44 +191,91 @@ static void set_gains(const struct analysis *a, struct analysis_layer *l)
         l->cure[i].gain_db = -10 * log10(1 - fmin(0.9999, l->cure[i].removes * l->isolated / all));
 }
 
-void analyse_price(struct quant *q, node_id n, const struct analysis *a, struct analysis_layer *l)
+static void set_party(const struct party *p, const struct sim *s, struct analysis_cure *c)
+{
+    struct arena *a = p->q->g->arena;
+
+    c->converts = borders(p);
+    c->node = ARENA_ARRAY(a, const char *, p->count + 1);
+    for (size_t k = 0; k < p->count; k++) {
+        const char *name = graph_where(p->q->g, p->n[k]).node;
+
+        c->macs_above_8 += sim_node_macs(s, p->n[k]);
+        if (name)
+            c->node[c->n_nodes++] = name;
+    }
+}
+
+static int64_t weights_of(const struct quant *q, node_id n)
+{
+    if (!q->weight[n.i])
+        return 0;
+    return type_elements(&graph_value(q->g, graph_node(q->g, n)->in[q->rule[n.i]->weight].v)->type);
+}
+
+/* Cures that need more than 8 bits: of the weights, of the result, or float altogether. */
+static void wider_cures(struct party *p, const struct sim *s, struct analysis_layer *l)
 {
     const double *part = l->own.part;
-    const bool wide = l->bits > 8;
     struct analysis_cure *c;
 
-    c = l->range.shared_by > 1
-            ? cure(l, "own-range", "a scale of its own instead of the group's", part[PART_SHARED])
-            : NULL;
-    if (c)
-        c->converts = 1;
+    if (l->weights && l->weight_bits < 16 && strcmp(p->q->o->format, "onnx") == 0) {
+        c = cure(l, "w16a16", "this layer in 16 bits: its weights", part[PART_WEIGHT]);
+        if (c) {
+            set_party(p, s, c);
+            c->bytes = l->weights * (16 - l->weight_bits) / 8;
+        }
+    }
+    gather(p);
+    if (l->bits == 8) {
+        c = cure(l, "w8a16", "its result in 16 bits, with the nodes that read it",
+                 part[PART_ROUND] + fmax(0, part[PART_SHARED]));
+        if (c) {
+            set_party(p, s, c);
+            c->act_bytes = l->elements;
+        }
+    }
+    c = cure(l, "float", "this layer and the nodes that read it in float", l->own.total);
+    if (c) {
+        set_party(p, s, c);
+        c->act_bytes = l->elements * (4 - l->bits / 8);
+        for (size_t k = 0; k < p->count; k++)
+            c->bytes += weights_of(p->q, p->n[k]) * (32 - p->q->weight_bits[p->n[k].i]) / 8;
+    }
+}
+
+static void price(struct party *p, const struct sim *s, node_id n, struct analysis_layer *l)
+{
+    const double *part = l->own.part;
+
+    if (l->range.shared_by > 1) {
+        struct analysis_cure *c =
+            cure(l, "own-range", "a scale of its own instead of the group's", part[PART_SHARED]);
+
+        if (c)
+            c->converts = 1;
+    }
     cure(l, "wider-range", "a range that clips less (--method minmax)", part[PART_CLIP]);
     if (l->weights)
         cure(l, "adaround", "learn which weights to round up; gains at most what weights lose",
              part[PART_WEIGHT]);
-    c = l->weights && l->weight_bits < 16
-            ? cure(l, "weights16", "weights of this layer in 16 bits", part[PART_WEIGHT])
-            : NULL;
-    if (c) {
-        c->bytes = l->weights * (16 - l->weight_bits) / 8;
-        c->macs_above_8 = l->macs;
+    p->count = 0;
+    invite(p, n);
+    wider_cures(p, s, l);
+    dismiss(p);
+}
+
+void analyse_price(struct quant *q, const struct sim *s, const node_id *layer_node,
+                   struct analysis *a, struct arena *scratch)
+{
+    struct party p = { .q = q,
+                       .n = ARENA_ARRAY(scratch, node_id, q->n_nodes + 1),
+                       .in = ARENA_ARRAY(scratch, bool, q->n_nodes + 1) };
+
+    for (size_t i = 0; i < a->n_layers; i++) {
+        price(&p, s, layer_node[i], &a->layer[i]);
+        set_gains(a, &a->layer[i]);
     }
-    c = wide ? NULL
-             : cure(l, "act16", "activations of this layer in 16 bits",
-                    part[PART_ROUND] + fmax(0, part[PART_SHARED]));
-    if (c) {
-        c->act_bytes = l->elements;
-        c->macs_above_8 = l->macs;
-        c->converts = borders(q, n, 16) - borders(q, n, l->bits);
-    }
-    c = cure(l, "float", "this layer in float", l->own.total);
-    if (c) {
-        c->bytes = l->weights * (32 - l->weight_bits) / 8;
-        c->act_bytes = l->elements * (4 - l->bits / 8);
-        c->macs_above_8 = l->macs;
-        c->converts = borders(q, n, 0) - borders(q, n, l->bits);
-    }
-    set_gains(a, l);
 }
 
 /* -- the graph map ----------------------------------------------------------------------------------- */

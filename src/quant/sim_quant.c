@@ -136,8 +136,7 @@ static enum status operands(struct quant_sim *s, struct replay_patch *p, node_id
     return OK;
 }
 
-/* Are n's results elements of its operands, which are on the grid already? */
-static bool passes_on(const struct quant *q, node_id n)
+bool quant_sim_passes_on(const struct quant *q, node_id n)
 {
     static const char *const others[] = {
         "max_pool", "global_max_pool",   "reduce_max",       "reduce_min",
@@ -174,7 +173,7 @@ static void results(struct quant_sim *s, struct replay_patch *p, node_id n, unsi
     struct quant *q = s->q;
     const struct node *x = graph_node(q->g, n);
 
-    for (int j = 0; j < x->n_out && !passes_on(q, n); j++) {
+    for (int j = 0; j < x->n_out && !quant_sim_passes_on(q, n); j++) {
         const value_id v = x->out[j];
         const struct encoding *e;
         value_id after;

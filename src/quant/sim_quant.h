@@ -33,5 +33,7 @@ enum status quant_sim_all(struct quant_sim *s, struct replay_patch *p, unsigned 
 /* Where the error of node n is to be seen: result 0, or what is left of it after the activation that its
  * stored range makes redundant. */
 value_id quant_sim_result(const struct quant *q, node_id n);
+/* Are n's results elements of its operands, which are on the grid already? */
+bool quant_sim_passes_on(const struct quant *q, node_id n);
 
 #endif

@@ -51,6 +51,11 @@ static void cures(struct jsonw *w, const struct analysis_layer *l)
         jsonw_kint(w, "activation_bytes", c->act_bytes);
         jsonw_kdouble(w, "macs_above_8_bits", c->macs_above_8);
         jsonw_kint(w, "converts", c->converts);
+        jsonw_key(w, "nodes");
+        jsonw_array(w);
+        for (size_t k = 0; k < c->n_nodes; k++)
+            jsonw_string(w, c->node[k]);
+        jsonw_end(w);
         jsonw_kdouble(w, "removes", c->removes);
         jsonw_kdouble(w, "gain_db", c->gain_db);
         jsonw_end(w);

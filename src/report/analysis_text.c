@@ -78,6 +78,24 @@ static void one_layer(struct str *out, const struct analysis_layer *l)
              l->source_op ? l->source_op : l->op);
 }
 
+/* How to have the cure of the worst layer that names its nodes. */
+static void try_this(struct str *out, const struct analysis *a, const size_t *order, size_t n)
+{
+    enum { NODES = 12 };
+
+    for (size_t i = 0; i < n; i++) {
+        const struct analysis_cure *c = analysis_cheapest(&a->layer[order[i]]);
+
+        if (!c || c->n_nodes == 0 || c->n_nodes > NODES)
+            continue;
+        str_addf(out, "to have the first %s:", c->name);
+        for (size_t k = 0; k < c->n_nodes; k++)
+            str_addf(out, " --dispatch '%s=%s'", c->node[k], c->name);
+        str_add(out, "\n");
+        return;
+    }
+}
+
 void report_text(struct str *out, const struct analysis *a, bool all)
 {
     const size_t *order = analysis_worst(a, out->arena);
@@ -100,6 +118,7 @@ void report_text(struct str *out, const struct analysis *a, bool all)
         one_layer(out, &a->layer[order[i]]);
     if (n < a->n_layers)
         str_addf(out, "  (%zu more layers: --report R.html or --json)\n", a->n_layers - n);
+    try_this(out, a, order, n);
     passes(out, a);
     str_add(out, "isolated: only this layer quantised, SQNR at the outputs; accum.: everything "
                  "quantised, SQNR here.\nSQNR = 10 log10(sum r^2 / sum (r-c)^2), r float; over all "

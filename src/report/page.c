@@ -143,8 +143,10 @@ static void layers(struct str *out, const struct analysis *a, const size_t *orde
                  "<h2>Worst first</h2>\n");
     page_table(out, a, order);
     str_add(out, "<h2>Price of the cures</h2>\n<p class=small>Gain: of the outputs' SQNR if this "
-                 "layer alone is cured, estimated from its share; AdaRound gains at most that. "
-                 "Converts: requantisations added at its borders.</p>\n");
+                 "layer alone is cured, estimated from its share of what all layers lose; AdaRound "
+                 "gains at most that. A result keeps more than 8 bits only where it is read so: "
+                 "w8a16 and float count the reading nodes, too. Converts: requantisations added at "
+                 "their borders.</p>\n");
     page_prices(out, a);
     str_add(out, "<h2>Each layer</h2>\n");
     page_details(out, a, order);

@@ -118,6 +118,24 @@ static void price(struct str *out, const struct analysis *a, const struct analys
     "<th data-n>gain, dB<th data-n>bytes<th data-n>activation bytes<th data-n>MACs above 8 bits"   \
     "<th data-n>converts"
 
+/* A cure's name, and whom it takes along. */
+static void cure_name(struct str *out, const struct analysis_cure *c)
+{
+    enum { NAMED = 6 };
+
+    str_addf(out, "<td title=\"%s\">%s", c->help, c->name);
+    if (c->n_nodes < 2)
+        return;
+    str_add(out, " <span class=small>of");
+    for (size_t k = 0; k < c->n_nodes && k < NAMED; k++) {
+        str_add(out, k ? ", " : " ");
+        html_text(out, c->node[k]);
+    }
+    if (c->n_nodes > NAMED)
+        str_addf(out, " and %zu more", c->n_nodes - NAMED);
+    str_add(out, "</span>");
+}
+
 static void layer_details(struct str *out, const struct analysis *a, size_t i, bool open)
 {
     const struct analysis_layer *l = &a->layer[i];
@@ -143,7 +161,8 @@ static void layer_details(struct str *out, const struct analysis *a, size_t i, b
     if (l->n_cures)
         str_add(out, "<div class=scroll><table><thead><tr><th>cure" PRICE_HEAD "</thead><tbody>");
     for (int k = 0; k < l->n_cures; k++) {
-        str_addf(out, "<tr><td title=\"%s\">%s", l->cure[k].help, l->cure[k].name);
+        str_add(out, "<tr>");
+        cure_name(out, &l->cure[k]);
         price(out, a, &l->cure[k]);
     }
     if (l->n_cures)

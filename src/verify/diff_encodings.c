@@ -7,11 +7,16 @@
 static enum dtype store_of(int bits)
 {
     switch (bits) {
-    case 4: return DT_i4;
-    case 8: return DT_i8;
-    case 16: return DT_i16;
-    case 32: return DT_i32;
-    default: return DT_NONE;
+    case 4:
+        return DT_i4;
+    case 8:
+        return DT_i8;
+    case 16:
+        return DT_i16;
+    case 32:
+        return DT_i32;
+    default:
+        return DT_NONE;
     }
 }
 
