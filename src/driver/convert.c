@@ -328,6 +328,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
         const char *layout = border_layout(j, &legal, f);
         if (strcmp(layout, "keep") != 0)
             TRY(passes_run(g, arena_printf(j->arena, "io-layout{to=%s}", layout), &p));
+        TRY(legalise_early(&legal, g, f, &p));
         TRY(passes_run(g, f->name, &p));
         TRY(legalise_run(j, &legal, g, f, &p));
     }

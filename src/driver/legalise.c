@@ -238,6 +238,31 @@ static enum status run_list(const struct legalise *l, struct graph *g, const str
     return passes_run(g, "fix(fold,identity,noop,views,cse,dce)", p);
 }
 
+static bool is_early(const char *pass)
+{
+    return strncmp(pass, "legal-act", strlen("legal-act")) == 0;
+}
+
+enum status legalise_early(struct legalise *l, struct graph *g, const struct format *f,
+                           const struct pipeline_options *p)
+{
+    struct pipeline_options counting = *p;
+    bool raised = false;
+
+    counting.changes = &l->early;
+    if (strcmp(f->name, "tflite") != 0)
+        return OK;
+    for (int i = 0; i < l->passes.n; i++) {
+        if (!is_early(l->passes.v[i]))
+            continue;
+        if (!raised) /* a GELU spelled with erf stays a GELU */
+            TRY(passes_run(g, "fuse-patterns", p));
+        raised = true;
+        TRY(passes_run(g, l->passes.v[i], &counting));
+    }
+    return OK;
+}
+
 enum status legalise_run(struct slip_job *j, struct legalise *l, struct graph *g,
                          const struct format *f, const struct pipeline_options *p)
 {
@@ -246,6 +271,9 @@ enum status legalise_run(struct slip_job *j, struct legalise *l, struct graph *g
     if (l->passes.n == 0)
         return OK;
     memset(changes, 0, sizeof *changes * (size_t)(l->passes.n + 1));
+    for (int i = 0; i < l->passes.n; i++)
+        if (is_early(l->passes.v[i]))
+            changes[i] = l->early;
     TRY(run_list(l, g, f, p, changes));
     job_say(j, "legalised:");
     jsonw_key(&j->json, "legalised");

@@ -11,6 +11,7 @@ struct legalise {
     const struct profile *profile; /* of --target; NULL: none was named */
     struct strs passes;            /* the profile's, then those of --passes */
     struct graph *original;        /* as it was before any pass, where it is compared */
+    size_t early;                  /* rewrites of legalise_early() */
     struct legal_proof *proof;     /* how far the two are apart */
 };
 
@@ -22,6 +23,9 @@ enum status legalise_format(struct slip_job *j, const struct legalise *l, const 
                             const struct format **f);
 /* Keep what is compared afterwards; before the first pass. */
 enum status legalise_keep(struct slip_job *j, struct legalise *l, const struct graph *g);
+/* Before the format's preset: activations that this would spell in its own way. */
+enum status legalise_early(struct legalise *l, struct graph *g, const struct format *f,
+                           const struct pipeline_options *p);
 /* Run the passes on a graph prepared for the format f; with a target, compare it with the original
  * on data. */
 enum status legalise_run(struct slip_job *j, struct legalise *l, struct graph *g,
