@@ -183,10 +183,12 @@ static void given_repairs(struct slip_job *j, struct quant_options *q)
 }
 
 static enum status quantise(struct slip_job *j, struct graph *g, const char *scheme,
-                            const struct format *f, struct quant_report *report)
+                            const struct format *f, const struct profile *target,
+                            struct quant_report *report)
 {
     struct quant_options q = {
         .scheme = scheme,
+        .profile = target,
         .weight_type = job_string(j, "weight-type"),
         .format = f->name,
         .opset = (int)job_int(j, "opset", 0),
@@ -333,7 +335,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
         TRY(legalise_run(j, &legal, g, f, &p));
     }
     if (scheme) {
-        TRY(quantise(j, g, scheme, f, &q));
+        TRY(quantise(j, g, scheme, f, legal.profile, &q));
         if (only_stats)
             return OK;
         if (only_analysis)

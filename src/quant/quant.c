@@ -6,6 +6,7 @@
 
 #include "base/blob.h"
 #include "ir/op.h"
+#include "quant/profile_fit.h"
 #include "quant/quant_int.h"
 
 #define SCHEME(name) extern const struct scheme scheme_##name;
@@ -113,7 +114,7 @@ static enum status fill_settings(const struct scheme *scheme, const struct quant
         else
             TRY(setting_set_named(s, x->name, x->value, x->source, a, ds));
     }
-    return OK;
+    return o->profile ? quant_fit_profile(s, o, a, ds) : OK;
 }
 
 enum status scheme_find(const char *name, struct diags *ds, const struct scheme **out)

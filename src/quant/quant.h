@@ -21,9 +21,12 @@ struct quant_set {
     const char *source; /* for diagnostics: "--method" */
 };
 
+struct profile;
+
 struct quant_options {
-    const char *scheme;   /* int8, int8-dynamic, fp16, ... */
-    const char *settings; /* settings file; NULL: none */
+    const char *scheme;            /* int8, int8-dynamic, fp16, ... */
+    const struct profile *profile; /* of the target; NULL: none */
+    const char *settings;          /* settings file; NULL: none */
     const struct quant_set *set;
     size_t n_set;
     const char *weight_type;       /* int8-dynamic in ONNX: "int8" or "uint8"; NULL: int8 */

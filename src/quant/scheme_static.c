@@ -18,6 +18,14 @@ static enum status refuse_width(struct quant *q, const char *who, const char *wh
     return ERR_UNSUPPORTED;
 }
 
+static bool legal_pair(const struct quant_settings *s, int bits, int weight_bits)
+{
+    for (size_t i = 0; i < s->n_pairs; i++)
+        if (s->pairs[i].activation == bits && s->pairs[i].weight == weight_bits)
+            return true;
+    return s->n_pairs == 0;
+}
+
 enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const char *who)
 {
     const bool tflite = strcmp(q->o->format, "tflite") == 0;
@@ -31,6 +39,10 @@ enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const
     if (weight_bits != 4 && weight_bits != 8 && weight_bits != 16)
         return diag_error(q->ds, DIAG_usage, WHERE_NONE, "%s: weights have 4, 8 or 16 bits, not %d",
                           who, weight_bits);
+    if (!legal_pair(q->s, bits, weight_bits))
+        return refuse_width(
+            q, who, arena_printf(q->a, "target %s takes %s", q->s->target, q->s->pairs_said),
+            "choose one of these, or another target");
     if (tflite && weight_bits == 16)
         return refuse_width(q, who, "TFLite has no kernels for 16-bit weights",
                             "use w8a16, or write ONNX");

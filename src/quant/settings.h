@@ -5,8 +5,13 @@
 #define QUANT_SETTINGS_H
 
 #include "base/json.h"
+#include "ir/graph.h"
 
 enum setting_kind { SETTING_BOOL, SETTING_INT, SETTING_FLOAT, SETTING_WORD, SETTING_CHOICE };
+
+struct width_pair {
+    int activation, weight; /* bits */
+};
 
 struct dispatch_rule {
     const char *pattern, *precision;
@@ -48,6 +53,14 @@ struct quant_settings {
         int64_t iterations, samples, rows, batch;
         double rate, regularisation;
     } adaround;
+    /* of the target profile: not settings of their own */
+    const char *target;       /* NULL: none */
+    struct width_pair *pairs; /* legal; none: any */
+    size_t n_pairs;
+    const char *pairs_said;
+    bool limit_channels; /* a scale per channel for these ops only */
+    const enum op_id *per_channel;
+    size_t n_per_channel;
     struct dispatch_rule *dispatch; /* in the order given: the last that matches wins */
     size_t n_dispatch, cap_dispatch;
 };

@@ -100,6 +100,14 @@ static struct weight_kind weight_kind(const struct quant *q, node_id n, bool u)
     return k;
 }
 
+static bool listed(const enum op_id *ops, size_t n, enum op_id op)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ops[i] == op)
+            return true;
+    return false;
+}
+
 /* The output-channel axis of a weight, and whether it gets a scale per channel. */
 static int channel_axis(const struct quant *q, const struct node *n, const struct type *w,
                         bool *per_channel)
@@ -125,6 +133,8 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
     } else if (strcmp(op, "fully_connected") == 0) {
         *per_channel = asked; /* TFLite's converter writes one scale; older runtimes need it */
     }
+    if (q->s->limit_channels && !listed(q->s->per_channel, q->s->n_per_channel, n->op))
+        *per_channel = false;
     return axis;
 }
 

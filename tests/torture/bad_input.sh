@@ -137,6 +137,34 @@ refuse diff-other-json 1 "activation_encodings" diff relu.onnx other.json
 refuse diff-cut-file 1 "cut.onnx" diff relu.onnx cut.onnx
 refuse diff-data-without-model 2 "go together" diff relu.onnx relu.onnx --inputs random:1:1
 
+# -- quantisation -----------------------------------------------------------------------------------
+printf 'scheme: int8\nactivations:\n  bitz: 8\n' >key.yaml
+printf 'activations:\n  bits: 80\n' >bits.yaml
+printf '{"activation_encodings": {"q": [{"bitwidth": 8, "scale": 1, "offset": 0}]}}' >others.json
+printf '{"activation_encodings": {"y": [{"bitwidth": 8, "scale": 1, "offset": 5}]}}' >sign.json
+sed 's/1,/4,/' others.json >others2.json
+printf '{"version": "2.0.0", "activation_encodings": []}' >new.json
+q() { refuse "$1" "$2" "$3" quantize relu.onnx -o "out.$4" --calib random:1:1 "${@:5}"; }
+q settings-key 1 'line 3: unknown key "bitz"' onnx --settings key.yaml
+q settings-limit 2 'bits.yaml, line 2: activations.bits takes a whole number from 4 to 16' onnx --scheme int8 --settings bits.yaml
+q settings-missing 1 'nowhere.yaml' onnx --scheme int8 --settings nowhere.yaml
+q dispatch-none 2 '"Conv*" matches no node' onnx --scheme int8 --dispatch 'Conv*=float'
+q dispatch-precision 2 'there is no precision "w8a61"' onnx --scheme int8 --dispatch Relu=w8a61
+q dispatch-syntax 2 'takes PATTERN=PRECISION' onnx --scheme int8 --dispatch Relu
+q overrides-foreign 1 'this is no encodings file' onnx --scheme int8 --overrides other.json
+q overrides-of-another-model 1 'none of its 1 tensors is one of the model' onnx --scheme int8 --overrides others.json
+q overrides-sign 1 'offset 5 is outside [-255, 0] of 8 bits' onnx --scheme int8 --overrides sign.json
+q overrides-version 3 'encodings of version 2.0.0' onnx --scheme int8 --overrides new.json
+q tflite-wide-weights 3 'TFLite has no kernels for 16-bit weights' tflite --scheme w16a16
+q tflite-narrow-bias 3 '32-bit biases only' tflite --scheme int8 --bias-bits 8
+q target-widths 3 'scheme w8a16 asks for 16-bit activations with 8-bit weights, but target npu-4d takes' tflite --scheme w8a16 --target npu-4d
+q target-dispatch 3 'target npu-4d takes i8 with i8' tflite --scheme int8 --target npu-4d --dispatch Relu=w8a16
+refuse encodings-what 2 "there is no 'encodings shout'" encodings shout others.json
+refuse encodings-float 1 "no tensor of this model has an encoding" encodings show relu.onnx
+refuse encodings-range 2 "takes NAME=MIN,MAX" encodings set others.json -o out.json --set q=3,2
+refuse encodings-apart 1 "the largest ratio of scales" encodings diff others.json others2.json --max-ratio 2
+refuse settings-list 2 "there is no scheme" list schemes --settings int3
+
 # -- real models that are meant to be refused -----------------------------------------------------
 if [ -d "$SHARED/models/onnx" ]; then
     refuse qonnx 3 "Quant" convert "$SHARED/models/onnx/qonnx_tfc_2w2a.onnx" -o out.tflite
