@@ -130,7 +130,7 @@ static int channel_axis(const struct quant *q, const struct node *n, const struc
         axis = w->rank - 1;
         if (w->rank != 2)
             *per_channel = false;
-    } else if (strcmp(op, "fully_connected") == 0) {
+    } else if (strcmp(op, "fully_connected") == 0 && strcmp(q->o->format, "tflite") == 0) {
         *per_channel = asked; /* TFLite's converter writes one scale; older runtimes need it */
     }
     if (q->s->limit_channels && !listed(q->s->per_channel, q->s->n_per_channel, n->op))

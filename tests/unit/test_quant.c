@@ -274,6 +274,68 @@ TEST(hard_sigmoid_is_fixed_at_16_bits_only)
     assert_true(enc(g, "a")->scale[0] == 1.0 / 65536);
 }
 
+static const char linear[] = "graph (%x : f32[2,2]) {\n"
+                             "  %w = const f32[2,2] {1e-6, 0, 0, 1e-6}\n"
+                             "  %b = const f32[2] {1e6, 1}\n"
+                             "  %y = fully_connected(%x, %w, %b)\n"
+                             "  %z = relu(%y)\n  yield %z\n}\n";
+
+static struct graph *with(struct fixture *f, const char *text, const char *format,
+                          const char *scheme, const char *dispatch)
+{
+    const struct quant_set set = { "dispatch", dispatch, "--dispatch" };
+    const struct quant_options o = { .scheme = scheme, .set = &set, .n_set = dispatch != NULL };
+    struct graph *g = graph_of(f, text);
+
+    assert_int_equal(apply(g, format, &o), OK);
+    said(f); /* that a scale was raised */
+    return g;
+}
+
+/* 16-bit inputs have small scales: the same bias overflows 32 bits sooner. 4-bit weights have large
+ * ones. TFLite's 16-bit kernels take 64 bits, and no scale is raised. */
+TEST(bias_fits_at_every_width)
+{
+    struct graph *g = with(f, linear, "onnx", "w8a16", NULL);
+    struct tensor b;
+
+    assert_true(graph_const_tensor(g, graph_node(g, maker(g, "y"))->in[2].v, &b));
+    assert_int_equal(b.dtype, DT_i32);
+    assert_in_range(((const int32_t *)b.data)[0], 2000000000, 2147483647);
+    g = with(f, linear, "onnx", "w4a16", NULL);
+    assert_int_equal(operand(g, "y", 1)->enc->storage, DT_i4);
+    assert_true(graph_const_tensor(g, graph_node(g, maker(g, "y"))->in[2].v, &b));
+    assert_in_range(((const int32_t *)b.data)[0], 2000000000, 2147483647);
+    g = with(f, linear, "tflite", "w8a16", NULL);
+    assert_true(graph_const_tensor(g, graph_node(g, maker(g, "y"))->in[2].v, &b));
+    assert_int_equal(b.dtype, DT_i64);
+    assert_true(operand(g, "y", 1)->enc->scale[0] == (double)(float)(1e-6f / 127.0));
+    assert_int_equal(encoding_zero(enc(g, "y"), 0), 0);
+}
+
+/* A node of another width: requantised on the way in, followed by the clamp that no rule names. */
+TEST(dispatch_changes_one_node)
+{
+    static const char shaped[] = "graph (%x : f32[1,4]) {\n"
+                                 "  %s = const i64[2] {2, 2}\n"
+                                 "  %a = add(%x, %x)\n"
+                                 "  %b = mul(%a, %a)\n"
+                                 "  %c = reshape(%b, %s)\n"
+                                 "  yield %c\n}\n";
+    struct graph *g = with(f, shaped, "onnx", "int8", "mul=w8a16");
+
+    assert_int_equal(enc(g, "a")->storage, DT_u8);
+    assert_int_equal(enc(g, "b")->storage, DT_u16);
+    assert_int_equal(enc(g, "c")->storage, DT_u16); /* data movement follows its producer */
+    assert_int_equal(operand(g, "b", 0)->enc->storage, DT_u16);
+    assert_int_equal(count(g, "requantize"), 3); /* the input, %a at 16 bits, the output */
+    g = with(f, shaped, "tflite", "w8a16", "mul=uint8");
+    assert_int_equal(enc(g, "b")->storage, DT_u8);
+    assert_int_equal(count(g, "requantize"), 4); /* int16 to uint8 leads over int8 */
+    g = with(f, shaped, "onnx", "int8", "*=float");
+    assert_int_equal(count(g, "requantize"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +353,8 @@ int main(void)
         cmocka_unit_test(empty_folder),
         cmocka_unit_test(stored_io),
         cmocka_unit_test(hard_sigmoid_is_fixed_at_16_bits_only),
+        cmocka_unit_test(bias_fits_at_every_width),
+        cmocka_unit_test(dispatch_changes_one_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
