@@ -344,8 +344,8 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     if (strcmp(f->name, "onnx") == 0)
         TRY(passes_run(g, "unfold-qdq", &p));
     TRY(graph_verify(g, STAGE_ANY));
-    TRY(f->write(g, out, &w));
+    TRY(legalise_write(j, &legal, g, f, out, &w));
     report(j, g, out, f, &q);
     TRY(analysis_report(j, &q, out));
-    return legalise_check(j, &legal, g, out);
+    return legalise_report(j, &legal, out);
 }

@@ -13,6 +13,7 @@ struct legalise {
     struct graph *original;        /* as it was before any pass, where it is compared */
     size_t early;                  /* rewrites of legalise_early() */
     struct legal_proof *proof;     /* how far the two are apart */
+    struct violations found;
 };
 
 /* Read --target and --passes. */
@@ -30,8 +31,11 @@ enum status legalise_early(struct legalise *l, struct graph *g, const struct for
  * on data. */
 enum status legalise_run(struct slip_job *j, struct legalise *l, struct graph *g,
                          const struct format *f, const struct pipeline_options *p);
-/* The file that was written, as the device will read it: what does not fit, and the verdict. */
-enum status legalise_check(struct slip_job *j, const struct legalise *l, const struct graph *g,
-                           const char *out);
+/* Write the file, read it back as the device will and look for what does not fit; only then does it
+ * take its name. */
+enum status legalise_write(struct slip_job *j, struct legalise *l, struct graph *g,
+                           const struct format *f, const char *out, const struct write_options *w);
+/* Say what was found, and the verdict. */
+enum status legalise_report(struct slip_job *j, const struct legalise *l, const char *out);
 
 #endif
