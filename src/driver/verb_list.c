@@ -8,6 +8,7 @@
 #include "pass/pass.h"
 #include "profile/profile.h"
 #include "quant/quant.h"
+#include "quant/range.h"
 
 static void row(struct slip_job *j, const char *name, const char *help)
 {
@@ -149,11 +150,14 @@ static enum status run(struct slip_job *j)
     } else if (strcmp(what, "schemes") == 0) {
         for (size_t i = 0; schemes[i]; i++)
             row(j, schemes[i]->name, schemes[i]->help);
+    } else if (strcmp(what, "methods") == 0) {
+        for (size_t i = 0; range_methods[i]; i++)
+            row(j, range_methods[i]->name, range_methods[i]->help);
     } else if (strcmp(what, "targets") == 0) {
         TRY(list_targets(j));
     } else {
         job_usage(j, "there is no list of \"%s\"", what);
-        diag_hint(j->diags, "lists: ops, formats, passes, engines, schemes, targets");
+        diag_hint(j->diags, "lists: ops, formats, passes, engines, schemes, methods, targets");
         return ERR_USAGE;
     }
     jsonw_end(&j->json);
@@ -170,7 +174,7 @@ static const slip_option options[] = {
 
 const struct verb verb_list = {
     .pub = { .name = "list",
-             .arguments = "ops|formats|passes|engines|schemes|targets",
+             .arguments = "ops|formats|passes|engines|schemes|methods|targets",
              .min_arguments = 1,
              .max_arguments = 1,
              .summary = "list what is built in",

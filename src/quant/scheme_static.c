@@ -79,7 +79,7 @@ static enum status begin(struct quant *q)
     q->method = range_method_by_name(method);
     if (!q->method) {
         diag_error(q->ds, DIAG_usage, WHERE_NONE, "there is no calibration method \"%s\"", method);
-        diag_hint(q->ds, "methods: minmax, mean-minmax, percentile, entropy, mse, enhanced, octav");
+        diag_hint(q->ds, "'slipway list methods' names them");
         return ERR_USAGE;
     }
     TRY(check_settings(q));
