@@ -156,9 +156,11 @@ static const struct {
     const char *option, *setting;
 } repairs[] = {
     { "adaround", "adaround.on" },
+    { "bias-correction", "bias-correction.on" },
     { "equalize", "equalize.on" },
     { "max-drop", "mixed-precision.max-drop" },
     { "max-high-macs", "mixed-precision.max-high-macs" },
+    { "split", "split.on" },
     { "task-ranges", "calibration.task" },
 };
 

@@ -42,9 +42,11 @@
     { "target",    'T', false, SLIP_OPT_STRING, "PROFILE", NULL, NULL, "make it fit this target, and check that it does ('slipway list targets')" },        \
     { "passes",    0,   false, SLIP_OPT_STRING, "LIST",     NULL, NULL,   "rewrites to run before quantisation: legal-rank{max=4},legal-gather" },          \
     { "adaround",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: learn for each weight whether to round it up or down" },                       \
+    { "bias-correction", 0, false, SLIP_OPT_FLAG, NULL,     NULL, NULL,   "repair: take the mean shift that quantisation gives each channel from its bias" },      \
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \
     { "max-drop",  0,   false, SLIP_OPT_FLOAT,  "DB",       NULL, NULL,   "repair: 16-bit activations until the outputs are DB below what 16 bits everywhere give" }, \
     { "max-high-macs", 0, false, SLIP_OPT_FLOAT, "P",       NULL, NULL,   "repair: at most P percent of the MACs leave 8 bits" },                                 \
+    { "split",     0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: compute convolutions whose channels differ much in range in parts" },           \
     { "task-ranges", 0, false, SLIP_OPT_INT,    "N",        NULL, NULL,   "repair: choose the ranges of the N worst groups by the noise at the outputs" },        \
     { "print-after", 0, false, SLIP_OPT_STRING, "PASS",     NULL, NULL,   "print the graph after a pass (or all) on standard error" },                      \
     { "verify-each", 0, false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "check the graph after every pass" }

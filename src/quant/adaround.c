@@ -1,382 +1,315 @@
-/* adaround.c - AdaRound over a network: layer by layer in order, the inputs as the quantised network
- * has them so far, the targets those of the float network.
+/* adaround.c - AdaRound (Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training
+ * Quantization") for one layer.
  *
- * Each sample's quantised prefix is kept and moved on from layer to layer, so that a network costs one
- * quantised and one float pass over the samples. What is kept lies in files beyond 64 MB (sim.h). Of
- * each sample a layer sees `rows` positions; the last quarter of the samples is held out, and an output
- * channel keeps its learned rounding only where the error on those fell.
+ * w = s (floor(w/s) + h(V)) with the rectified sigmoid h = clip(1.2 sigmoid(V) - 0.1, 0, 1). V is
+ * learned by Adam from the squared error of the layer's result after its activation, its inputs those
+ * of the quantised network, plus lambda sum(1 - |2h-1|^beta), which drives each h to 0 or 1; beta
+ * falls from 20 to 2 along a cosine after the first fifth, in which the term is off.
+ *
+ * The loss is a sum over output channels, so sixteen of them at a time are a problem of their own:
+ * threads share nothing, and every sum has one order whatever their number. Each channel's loss is
+ * measured in units of its error when rounded to nearest, so that one lambda serves all layers.
  */
+#include "quant/adaround.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "base/thread.h"
-#include "exec/codec.h"
-#include "exec/fast.h"
-#include "ir/op.h"
-#include "quant/adaround_fit.h"
-#include "quant/repair.h"
-#include "quant/sim_quant.h"
 
-enum { ROW_BYTES = 24 << 20 }; /* of one layer's inputs */
+enum { L = FIT_LANES };
+#define ZETA 1.1f
+#define GAMMA (-0.1f)
 
-struct layer_plan {
-    struct rows r;
-    int64_t act;
-    float *y; /* [row][out] */
-};
-
-struct adaround {
-    struct quant *q;
-    struct sim *sim;
-    struct quant_sim *qs;
-    struct arena *a;
-    struct spill *spill;
-    int64_t n_samples, n_held;
-    struct layer_plan *layer;
-    size_t n_layers;
-    uint32_t *layer_of; /* by value: 1 + layer whose result it is */
-    struct sim_kept **kept;
-    int64_t sample;       /* being tapped */
-    bool *want;           /* by value: made since the layer before */
-    double before, after; /* sums of the layers' relative errors, in decibel */
-    int64_t flipped, weights, kept_channels, channels;
-};
-
-/* -- what the float network gives ----------------------------------------------------------------- */
-
-/* The activation behind a layer, fused or a node of its own that the stored range makes. */
-static int64_t act_behind(const struct quant *q, node_id n, const struct linear *l)
+static size_t cells(const struct round_fit *f)
 {
-    const node_id u = graph_single_user(q->g, graph_node(q->g, n)->out[0]);
-    double lo = -INFINITY, hi = INFINITY;
-
-    if (l->act != ACT_NONE || !has_node(u))
-        return l->act;
-    if (graph_node(q->g, u)->op == OP_relu)
-        return ACT_RELU;
-    if (graph_node(q->g, u)->op != OP_clip || !has_value(node_in(graph_node(q->g, u), 1)) ||
-        !graph_const_scalar(q->g, graph_node(q->g, u)->in[1].v, &lo) || lo != 0)
-        return ACT_NONE;
-    if (has_value(node_in(graph_node(q->g, u), 2)))
-        graph_const_scalar(q->g, graph_node(q->g, u)->in[2].v, &hi);
-    return hi == 6 ? ACT_RELU6 : ACT_NONE;
+    return (size_t)f->r->k * L;
 }
 
-static void take_type(void *ctx, value_id v, const struct tensor *t)
+static int64_t n_rows(const struct round_fit *f)
 {
-    ((struct type *)ctx)[v.i] = tensor_type(t);
+    return f->n_train + f->n_held;
 }
 
-/* Shapes as they run: the graph may leave some open. */
-static enum status run_types(struct adaround *a, struct type **out)
+size_t round_fit_scratch(const struct round_fit *f)
 {
-    struct graph *g = a->q->g;
-    struct type *types = ARENA_ARRAY(a->a, struct type, g->n_values + 1);
-    const struct sim_tap tap = { take_type, types, a->want };
-
-    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
-        if (quant_is_int(a->q, n) && a->q->weight[n.i])
-            a->want[graph_node(g, n)->in[0].v.i] = a->want[graph_node(g, n)->out[0].i] = true;
-    *out = types;
-    return sim_run(a->sim, 0, NULL, &tap, NULL, NULL);
+    return (7 * cells(f) + (size_t)(f->batch + n_rows(f)) * L) * sizeof(float);
 }
 
-static enum status plan_layers(struct adaround *a)
+static struct fit_bench bench_at(const struct round_fit *f, void *scratch, int worker)
 {
-    struct quant *q = a->q;
-    struct graph *g = q->g;
-    const int64_t per = (q->s->adaround.rows + a->n_samples - 1) / a->n_samples;
-    struct type *types;
+    float *p = (float *)((char *)scratch + (size_t)worker * round_fit_scratch(f));
+    const size_t n = cells(f);
+    struct fit_bench b = {
+        .v = p, .m = p + n, .s = p + 2 * n, .floor = p + 3 * n, .soft = p + 4 * n
+    };
 
-    TRY(run_types(a, &types));
-    a->layer = ARENA_ARRAY(a->a, struct layer_plan, q->n_nodes + 1);
-    a->layer_of = ARENA_ARRAY(a->a, uint32_t, g->n_values + 1);
-    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
-        struct layer_plan *l = &a->layer[a->n_layers];
-        const struct node *x = graph_node(g, n);
-        int64_t bytes;
-        void *y;
+    b.grad = p + 5 * n;
+    b.sig = p + 6 * n;
+    b.acc = p + 7 * n;
+    b.y = b.acc + (size_t)f->batch * L;
+    return b;
+}
 
-        if (!quant_is_int(q, n) || !q->weight[n.i] ||
-            !rows_of(g, n, &types[x->in[0].v.i], &types[x->out[0].i], per, &l->r) ||
-            l->r.l.act == ACT_TANH || l->r.l.act == ACT_RELU_N1_1)
-            continue;
-        bytes = l->r.k * l->r.l.group * a->n_samples * (int64_t)sizeof(float);
-        if (l->r.per * bytes > ROW_BYTES)
-            l->r.per = ROW_BYTES / bytes > 0 ? ROW_BYTES / bytes : 1;
-        l->act = act_behind(q, n, &l->r.l);
-        TRY(spill_alloc(
-            a->spill,
-            mem_mul((size_t)(l->r.per * a->n_samples), (size_t)l->r.l.out * sizeof(float)), q->ds,
-            &y));
-        l->y = y;
-        a->layer_of[x->out[0].i] = (uint32_t)++a->n_layers;
+/* Natural logarithm from exact operations only, so that it is the same everywhere: x = 2^e m,
+ * ln m = 2 atanh((m-1)/(m+1)). */
+static double ln(double x)
+{
+    int e;
+    const double m = frexp(x, &e), t = (m - 1) / (m + 1), u = t * t;
+    double sum = 0;
+
+    for (int k = 41; k > 0; k -= 2)
+        sum = sum * u + 1.0 / k;
+    return 2 * t * sum + e * 0.69314718055994530942;
+}
+
+static int64_t scale_of(const struct round_fit *f, int64_t o)
+{
+    return f->n_scale == 1 ? 0 : o;
+}
+
+static void load(const struct round_fit *f, struct fit_bench *b)
+{
+    memset(b->v, 0, 7 * cells(f) * sizeof(float));
+    memset(b->bias, 0, sizeof b->bias);
+    for (int j = 0; j < L; j++)
+        b->step[j] = 1;
+    for (int j = 0; j < b->lanes; j++) {
+        const int64_t o = b->o + j;
+        const double s = f->scale[scale_of(f, o)],
+                     z = f->zero ? (double)f->zero[scale_of(f, o)] : 0;
+
+        b->step[j] = (float)s;
+        b->bias[j] = f->bias ? (float)(f->bias_scale * f->bias[o]) : 0;
+        for (int64_t k = 0; k < f->r->k; k++) {
+            const double w = f->w[rows_weight_at(f->r, o, k)] / s;
+            const double down = fmin(fmax(floor(w), (double)f->qmin - z), (double)f->qmax - z);
+            const double rest = fmin(fmax(w - down, 0.001), 0.999);
+
+            b->floor[k * L + j] = (float)down;
+            b->v[k * L + j] = (float)-ln(1.2 / (rest + 0.1) - 1);
+        }
     }
-    return OK;
+    for (int64_t r = 0; r < n_rows(f); r++)
+        for (int j = 0; j < L; j++)
+            b->y[r * L + j] = j < b->lanes ? f->y[r * f->r->l.out + b->o + j] : 0;
 }
 
-/* Rows are dealt out so that neighbours come from different samples; held-out ones come last. */
-static int64_t row_slot(const struct adaround *a, const struct rows *r, int64_t sample, int64_t p)
+float fit_activate(int64_t act, float v)
 {
-    const int64_t train = a->n_samples - a->n_held;
-
-    return sample < train ? p * train + sample : train * r->per + p * a->n_held + (sample - train);
+    if (act == ACT_RELU || act == ACT_RELU6)
+        v = v > 0 ? v : 0;
+    if (act == ACT_RELU6)
+        v = v < 6 ? v : 6;
+    return v;
 }
 
-static void take_target(void *ctx, value_id v, const struct tensor *t)
+void fit_forward(const struct round_fit *f, struct fit_bench *b, const float *w, int64_t from,
+                 int64_t n)
 {
-    struct adaround *a = ctx;
-    struct layer_plan *l = &a->layer[a->layer_of[v.i] - 1];
-    float *const y = l->y;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(b->acc + i * L, b->bias, sizeof b->bias);
+    f->kernel->tap(b->acc, (int)n, b->x + from * f->r->k, f->r->k, 1, w, f->r->k);
+}
 
-    for (int64_t p = 0; p < l->r.per; p++) {
-        float *at = y + row_slot(a, &l->r, a->sample, p) * l->r.l.out;
+void fit_error(const struct round_fit *f, struct fit_bench *b, const float *w, int64_t from,
+               int64_t to, double *err)
+{
+    memset(err, 0, L * sizeof *err);
+    for (int64_t r = from; r < to; r += f->batch) {
+        const int64_t n = to - r < f->batch ? to - r : f->batch;
 
-        rows_outputs(&l->r, t->data, rows_position(&l->r, a->sample, p), at);
-        for (int64_t o = 0; o < l->r.l.out && l->act != ACT_NONE; o++) {
-            at[o] = at[o] > 0 ? at[o] : 0;
-            at[o] = l->act == ACT_RELU6 && at[o] > 6 ? 6 : at[o];
+        fit_forward(f, b, w, r, n);
+        for (int64_t i = 0; i < n * L; i++) {
+            const double d = (double)fit_activate(f->act, b->acc[i]) - b->y[r * L + i];
+
+            err[i % L] += d * d;
+        }
+    }
+    for (int j = 0; j < L; j++)
+        err[j] /= (double)(to > from ? to - from : 1);
+}
+
+/* The grid's weights: rounded to nearest, or as V says. */
+static void harden(const struct round_fit *f, struct fit_bench *b, bool learned)
+{
+    for (int j = 0; j < b->lanes; j++) {
+        const double z = f->zero ? (double)f->zero[scale_of(f, b->o + j)] : 0;
+
+        for (int64_t k = 0; k < f->r->k; k++) {
+            const double w = f->w[rows_weight_at(f->r, b->o + j, k)] / (double)b->step[j];
+            double q = learned ? b->floor[k * L + j] + (b->v[k * L + j] > 0) : rint(w);
+
+            q = fmin(fmax(q, (double)f->qmin - z), (double)f->qmax - z);
+            b->soft[k * L + j] = (float)q * b->step[j];
         }
     }
 }
 
-static void progress(struct adaround *a, const char *what, int64_t done, int64_t all)
+/* |t|^p for t in [0, 1]: between the neighbouring whole powers, so that no libm is asked. */
+static float power(float t, float p)
 {
-    if (a->q->o->progress)
-        a->q->o->progress(a->q->o->progress_ctx, what, (uint64_t)done, (uint64_t)all);
+    const int n = (int)p;
+    const float rest = p - (float)n;
+    float r = 1, b = t;
+
+    for (int e = n; e; e >>= 1, b *= b)
+        if (e & 1)
+            r *= b;
+    return r * (1 - rest + rest * t);
 }
 
-static enum status take_targets(struct adaround *a)
+static void soften(const struct round_fit *f, struct fit_bench *b)
 {
-    bool *want = ARENA_ARRAY(a->a, bool, a->q->g->n_values + 1);
-    const struct sim_tap tap = { take_target, a, want };
+    const size_t n = cells(f);
 
-    for (uint32_t v = 0; v < a->q->g->n_values; v++)
-        want[v] = a->layer_of[v] != 0;
-    for (a->sample = 0; a->sample < a->n_samples; a->sample++) {
-        progress(a, "adaround: float results", a->sample, a->n_samples);
-        TRY(sim_run(a->sim, a->sample, NULL, &tap, NULL, NULL));
-    }
-    return OK;
-}
+    f->kernel->unary(F32_SIGMOID, b->sig, b->v, (int64_t)n, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        float h = b->sig[i] * (ZETA - GAMMA) + GAMMA;
 
-/* -- the quantised prefix ----------------------------------------------------------------------------- */
-
-/* Move every sample on: compute nodes [from, to) as quantised, with `weights` for `from`. */
-static enum status advance(struct adaround *a, node_id from, node_id to, const float *weights,
-                           bool first)
-{
-    struct graph *g = a->q->g;
-    struct arena *scratch = arena_new_in(a->a);
-    struct replay_patch *p = sim_patch(a->sim, scratch);
-    const struct region *r = graph_region(g, MAIN_REGION);
-
-    memset(a->want, 0, g->n_values * sizeof *a->want);
-    for (size_t i = 0; first && i < r->n_inputs; i++)
-        a->want[r->inputs[i].i] = true;
-    for (node_id n = from; has_node(n) && !same_node(n, to); n = graph_next(g, n)) {
-        const bool made = weights && same_node(n, from);
-
-        if (quant_is_int(a->q, n))
-            TRY(quant_sim_node(a->qs, p, n, made ? QERR_ALL & ~(unsigned)QERR_WEIGHT : QERR_ALL,
-                               NULL));
-        if (made)
-            replay_replace(p, n, 1, weights);
-        for (int j = 0; j < graph_node(g, n)->n_out; j++)
-            a->want[graph_node(g, n)->out[j].i] = true;
-    }
-    for (int64_t k = 0; k < a->n_samples; k++) {
-        if (first)
-            TRY(sim_run(a->sim, k, p, NULL, a->kept[k], NULL));
-        else
-            TRY(sim_replay(a->sim, a->kept[k], p, NO_NODE, NULL, a->kept[k], NULL));
-    }
-    arena_free(scratch);
-    return OK;
-}
-
-static void round_to(const struct encoding *e, float *x, int64_t n)
-{
-    int64_t lo, hi;
-
-    dtype_int_range(e->storage, &lo, &hi);
-    for (int64_t i = 0; i < n; i++) {
-        const double z = (double)encoding_zero(e, 0);
-        const double v = rint((double)x[i] / e->scale[0]) + z;
-
-        x[i] = (float)((fmin(fmax(v, (double)lo), (double)hi) - z) * e->scale[0]);
+        h = h < 0 ? 0 : h > 1 ? 1 : h;
+        b->soft[i] = (b->floor[i] + h) * b->step[i % L];
     }
 }
 
-/* -- one layer ------------------------------------------------------------------------------------------- */
-
-static enum status gather(struct adaround *a, const struct layer_plan *l, float *x)
+/* Half of the error's derivative by the sums, into acc; then by the weights, into grad. */
+static void backward(const struct round_fit *f, struct fit_bench *b, int64_t from, int64_t n)
 {
-    const struct rows *r = &l->r;
-    const node_id n = r->l.id;
-    const value_id v = graph_node(a->q->g, n)->in[0].v;
-    const int64_t rows = r->per * a->n_samples;
-    const struct encoding *e;
+    for (int64_t i = 0; i < n * L; i++) {
+        const float a = b->acc[i], y = fit_activate(f->act, a);
+        const bool flat = (f->act == ACT_RELU || f->act == ACT_RELU6) &&
+                          (a <= 0 || (f->act == ACT_RELU6 && a >= 6));
 
-    TRY(quant_operand_encoding(a->q, n, 0, &e));
-    for (int64_t k = 0; k < a->n_samples; k++) {
-        const struct tensor *t = sim_kept_value(a->kept[k], v);
+        b->acc[i] = flat ? 0 : (y - b->y[from * L + i]) * b->unit[i % L];
+    }
+    memset(b->grad, 0, cells(f) * sizeof *b->grad);
+    f->kernel->tap(b->grad, (int)f->r->k, b->x + from * f->r->k, 1, f->r->k, b->acc, n);
+}
 
-        if (!t)
-            return diag_error(a->q->ds, DIAG_internal, graph_where(a->q->g, n),
-                              "its input was not kept");
-        for (int64_t p = 0; p < r->per; p++)
-            for (int64_t g = 0; g < r->l.group; g++) {
-                float *at = x + (g * rows + row_slot(a, r, k, p)) * r->k;
+/* One step of Adam (Kingma and Ba 2015); fix1, fix2: 1 - beta^t. */
+static void adam(const struct round_fit *f, struct fit_bench *b, float beta, float fix1, float fix2)
+{
+    const float rate = (float)f->rate / fix1, lambda = (float)f->lambda;
+    const size_t n = cells(f);
 
-                rows_inputs(r, t->data, rows_position(r, k, p), g, at);
-                if (e)
-                    round_to(e, at, r->k);
+    for (size_t i = 0; i < n; i++) {
+        const float sig = b->sig[i], h = sig * (ZETA - GAMMA) + GAMMA;
+        float g = 0;
+
+        if (h > 0 && h < 1) {
+            g = b->grad[i] * b->step[i % L];
+            if (beta > 0) {
+                const float t = 2 * h - 1;
+                const float p = power(t < 0 ? -t : t, beta - 1);
+
+                g -= lambda * 2 * beta * (t < 0 ? -p : p);
             }
+            g *= (ZETA - GAMMA) * sig * (1 - sig);
+        }
+        b->m[i] = 0.9f * b->m[i] + 0.1f * g;
+        b->s[i] = 0.999f * b->s[i] + 0.001f * g * g;
+        b->v[i] -= rate * b->m[i] / (sqrtf(b->s[i] / fix2) + 1e-8f);
     }
-    return OK;
 }
 
-static void say_layer(struct adaround *a, const struct round_fit *f)
+static void learn(const struct round_fit *f, struct fit_bench *b)
 {
-    const int64_t out = f->r->l.out;
-    double before = 0, after = 0;
-    int64_t kept = 0, flipped = 0;
-    const struct node *n = graph_node(a->q->g, f->r->l.id);
+    const int warm = f->iterations / 5;
+    float p1 = 1, p2 = 1;
 
-    for (int64_t o = 0; o < out; o++) {
-        before += f->before[o];
-        after += f->after[o];
-        kept += f->kept[o];
-        flipped += f->flipped[o];
+    for (int t = 0; t < f->iterations; t++) {
+        const int64_t batches = f->n_train / f->batch;
+        const int64_t from = t % batches * f->batch;
+        /* cos(pi u) by its series around 1/2: |error| < 1e-5 on [0, 1] */
+        const double u = (double)(t - warm) / (f->iterations - warm) - 0.5;
+        const double a = 3.14159265358979 * u, c = a * a;
+        const double down = -a * (1 - c / 6 * (1 - c / 20 * (1 - c / 42 * (1 - c / 72))));
+        const float beta = t < warm ? 0 : (float)(2 + 9 * (1 + down));
+
+        p1 *= 0.9f;
+        p2 *= 0.999f;
+        soften(f, b);
+        fit_forward(f, b, b->soft, from, f->batch);
+        backward(f, b, from, f->batch);
+        adam(f, b, beta, 1 - p1, 1 - p2);
     }
-    a->flipped += flipped;
-    a->weights += out * f->r->k;
-    a->kept_channels += kept;
-    a->channels += out;
-    if (before > 0 && after > 0)
-        a->before += 10 * log10(before / after);
-    quant_note(a->q,
-               "adaround: %s: held-out error %.4g -> %.4g, %lld of %lld weights not to nearest, "
-               "%lld of %lld channels kept",
-               n->name ? n->name : op_get(n->op)->name, before / (double)out, after / (double)out,
-               (long long)flipped, (long long)(out * f->r->k), (long long)kept, (long long)out);
 }
 
-static struct round_fit fit_of(struct adaround *a, struct layer_plan *l, struct arena *scratch)
+/* Keep what helped on rows that were not learned from. */
+static void settle(const struct round_fit *f, struct fit_bench *b, const double *nearest,
+                   const double *learned)
 {
-    const struct quant *q = a->q;
-    const struct weight_choice *c = q->weight[l->r.l.id.i];
-    const struct node *n = graph_node(q->g, l->r.l.id);
-    const int64_t train = (a->n_samples - a->n_held) * l->r.per, out = l->r.l.out;
-    struct tensor w, b = { 0 };
-    struct round_fit f = { .r = &l->r, .kernel = fast_isa(), .act = l->act, .y = l->y };
+    for (int j = 0; j < b->lanes; j++) {
+        const int64_t o = b->o + j;
 
-    graph_const_tensor(q->g, n->in[1].v, &w);
-    if (has_value(node_in(n, 2)))
-        graph_const_tensor(q->g, n->in[2].v, &b);
-    f.n_train = train;
-    f.n_held = a->n_held * l->r.per;
-    f.w = w.data;
-    f.bias = b.data;
-    f.bias_scale = l->r.l.bias_scale;
-    f.n_scale = c->n;
-    f.scale = c->scale;
-    f.zero = c->enc->zero;
-    dtype_int_range(c->enc->storage, &f.qmin, &f.qmax);
-    if (!f.zero)
-        f.qmin = -f.qmax; /* symmetric */
-    f.iterations = (int)q->s->adaround.iterations;
-    f.batch = (int)(train < q->s->adaround.batch ? train : q->s->adaround.batch);
-    f.rate = q->s->adaround.rate;
-    f.lambda = q->s->adaround.regularisation;
-    f.before = ARENA_ARRAY(scratch, double, out);
-    f.after = ARENA_ARRAY(scratch, double, out);
-    f.kept = ARENA_ARRAY(scratch, bool, out);
-    f.flipped = ARENA_ARRAY(scratch, int64_t, out);
-    return f;
-}
+        f->before[o] = nearest[j];
+        f->kept[o] = learned[j] < nearest[j];
+        f->after[o] = f->kept[o] ? learned[j] : nearest[j];
+        f->flipped[o] = 0;
+        for (int64_t k = 0; k < f->r->k; k++) {
+            const int64_t at = rows_weight_at(f->r, o, k);
+            const float w = f->w[at], q = b->soft[k * L + j];
+            const double z = f->zero ? (double)f->zero[scale_of(f, o)] : 0;
+            const double n = fmin(fmax(rint((double)w / (double)b->step[j]), (double)f->qmin - z),
+                                  (double)f->qmax - z);
+            const float near = (float)n * b->step[j];
 
-/* Learn one layer; *weights are its new contents. */
-static enum status learn(struct adaround *a, struct layer_plan *l, const float **weights)
-{
-    struct arena *scratch = arena_new_in(a->a);
-    struct round_fit f = fit_of(a, l, scratch);
-    const size_t rows = (size_t)(f.n_train + f.n_held);
-    float *x = arena_alloc(
-        scratch, mem_mul(mem_mul(rows, (size_t)l->r.l.group), (size_t)l->r.k * sizeof *x));
-    void *out;
-
-    TRY(gather(a, l, x));
-    f.x = x;
-    TRY(graph_alloc_data(a->q->g, (size_t)(l->r.l.out * l->r.k) * sizeof(float), &out));
-    f.out = out;
-    round_fit_run(&f, arena_zalloc(scratch, mem_mul(round_fit_scratch(&f), (size_t)threads_get())));
-    say_layer(a, &f);
-    arena_free(scratch);
-    *weights = out;
-    return OK;
-}
-
-static enum status store(struct adaround *a, const float **weights)
-{
-    struct graph *g = a->q->g;
-
-    for (size_t i = 0; i < a->n_layers; i++) {
-        const node_id n = a->layer[i].r.l.id;
-        const value_id old = graph_node(g, n)->in[1].v;
-        const struct value *w = graph_value(g, old);
-        const value_id made = graph_add_const(g, w->type, weights[i], w->bytes, NULL, w->name);
-
-        graph_set_operand(g, n, 1, made);
-        graph_origin_move(g, old, made, NULL, 0);
+            f->out[at] = f->kept[o] ? q : w;
+            b->soft[k * L + j] = f->kept[o] ? q : near;
+            f->flipped[o] += f->kept[o] && fabsf(q - near) > b->step[j] / 2;
+        }
     }
-    return OK;
 }
 
-static enum status begin(struct adaround *a)
+static void fit_block(const struct round_fit *f, struct fit_bench *b)
 {
-    struct quant *q = a->q;
-    const int64_t limit = q->s->adaround.samples;
+    const int64_t held = f->n_held ? f->n_train : 0, end = n_rows(f);
+    double train[L], nearest[L], learned[L];
 
-    TRY(repair_sim(q, &a->sim));
-    a->qs = quant_sim_new(q, a->sim, a->a);
-    a->spill = spill_new(a->a);
-    a->n_samples = sim_samples(a->sim) < limit ? sim_samples(a->sim) : limit;
-    a->n_held = a->n_samples / 4;
-    a->want = ARENA_ARRAY(a->a, bool, q->g->n_values + 1);
-    a->kept = ARENA_ARRAY(a->a, struct sim_kept *, a->n_samples);
-    for (int64_t k = 0; k < a->n_samples; k++)
-        a->kept[k] = sim_keep(a->sim, a->want);
-    TRY(plan_layers(a));
-    return take_targets(a);
-}
-
-enum status repair_adaround(struct quant *q)
-{
-    struct adaround a = { .q = q, .a = arena_new_in(q->a) };
-    const float **weights;
-    node_id from = graph_first(q->g, MAIN_REGION);
-
-    TRY(begin(&a));
-    weights = ARENA_ARRAY(a.a, const float *, a.n_layers + 1);
-    for (size_t i = 0; i < a.n_layers; i++) {
-        const node_id n = a.layer[i].r.l.id;
-
-        progress(&a, "adaround", (int64_t)i, (int64_t)a.n_layers);
-        TRY(advance(&a, from, n, i ? weights[i - 1] : NULL, i == 0));
-        TRY(learn(&a, &a.layer[i], &weights[i]));
-        from = n;
+    load(f, b);
+    harden(f, b, false);
+    fit_error(f, b, b->soft, 0, f->n_train, train);
+    fit_error(f, b, b->soft, held, end, nearest);
+    for (int j = 0; j < L; j++)
+        b->unit[j] = train[j] > 1e-30 ? (float)(2 / (train[j] * f->batch)) : 0;
+    if (f->iterations) {
+        learn(f, b);
+        harden(f, b, true);
     }
-    TRY(store(&a, weights));
-    quant_note(q,
-               "adaround: %zu layers, %lld iterations each on %lld samples (%lld held out): "
-               "%.1f dB less error per layer, %lld of %lld weights not to nearest, %lld of %lld "
-               "channels kept",
-               a.n_layers, (long long)q->s->adaround.iterations, (long long)a.n_samples,
-               (long long)a.n_held, a.n_layers ? a.before / (double)a.n_layers : 0,
-               (long long)a.flipped, (long long)a.weights, (long long)a.kept_channels,
-               (long long)a.channels);
-    arena_free(a.a);
-    return OK;
+    fit_error(f, b, b->soft, held, end, learned);
+    settle(f, b, nearest, learned);
+    if (f->new_bias)
+        bias_correct(f, b);
+}
+
+struct shared {
+    const struct round_fit *f;
+    void *scratch;
+    int64_t blocks; /* of each group */
+};
+
+static void some(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct shared *s = ctx;
+    const struct round_fit *f = s->f;
+    const int64_t per = f->r->l.out / f->r->l.group;
+
+    for (int64_t i = begin; i < end; i++) {
+        struct fit_bench b = bench_at(f, s->scratch, worker);
+        const int64_t g = i / s->blocks, first = i % s->blocks * L;
+
+        b.o = g * per + first;
+        b.lanes = (int)(per - first < L ? per - first : L);
+        b.x = f->x + g * n_rows(f) * f->r->k;
+        fit_block(f, &b);
+    }
+}
+
+void round_fit_run(const struct round_fit *f, void *scratch)
+{
+    const int64_t per = f->r->l.out / f->r->l.group;
+    struct shared s = { f, scratch, (per + L - 1) / L };
+
+    parallel_for(f->r->l.group * s.blocks, 1, some, &s);
 }

@@ -7,6 +7,8 @@ enum status repair_float(struct quant *q)
 {
     if (q->s->equalize.on)
         TRY(repair_equalize(q));
+    if (q->s->split.on)
+        TRY(repair_split(q));
     return OK;
 }
 
@@ -31,7 +33,7 @@ enum status repair_widths(struct quant *q)
 
 enum status repair_weights(struct quant *q)
 {
-    if (q->s->adaround.on)
-        TRY(repair_adaround(q));
+    if (q->s->adaround.on || q->s->bias_correction.on)
+        TRY(repair_layers(q));
     return OK;
 }

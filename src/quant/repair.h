@@ -31,13 +31,14 @@ uint32_t channels_of(const struct channels *c, value_id v, int64_t i);
 
 /* -- the float graph --------------------------------------------------------------------------------- */
 enum status repair_equalize(struct quant *q); /* equalize.c */
+enum status repair_split(struct quant *q);    /* split.c */
 /* All of them that the settings ask for; before anything of q is sized. */
 enum status repair_float(struct quant *q);
 
 /* -- after quant_choose() ----------------------------------------------------------------------------- */
-enum status repair_ranges(struct quant *q);   /* range_task.c */
-enum status repair_mixed(struct quant *q);    /* mixed.c */
-enum status repair_adaround(struct quant *q); /* adaround.c */
+enum status repair_ranges(struct quant *q); /* range_task.c */
+enum status repair_mixed(struct quant *q);  /* mixed.c */
+enum status repair_layers(struct quant *q); /* layers.c: adaround.c, bias_correct.c */
 /* What changes ranges and widths, then what changes weights and biases, as the settings ask. */
 enum status repair_widths(struct quant *q);
 enum status repair_weights(struct quant *q);

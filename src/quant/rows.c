@@ -37,6 +37,8 @@ bool rows_of(const struct graph *g, node_id id, const struct type *x, const stru
     memset(r, 0, sizeof *r);
     if (!linear_of(g, id, &r->l))
         return false;
+    if (has_value(node_in(n, 2)) && type_elements(rw_type(g, n->in[2].v)) != r->l.out)
+        return false;
     r->x = *x;
     r->y = *y;
     if (type_elements(x) <= 0 || type_elements(y) <= 0 || x->dtype != DT_f32)

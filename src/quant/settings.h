@@ -45,6 +45,11 @@ struct quant_settings {
         double limit;
     } equalize;
     struct {
+        bool on;
+        int64_t parts;
+        double below, least_macs;
+    } split;
+    struct {
         double target, max_drop, max_high_macs; /* all 0: off */
         int64_t samples;
     } mixed;
@@ -53,6 +58,9 @@ struct quant_settings {
         int64_t iterations, samples, rows, batch;
         double rate, regularisation;
     } adaround;
+    struct {
+        bool on;
+    } bias_correction;
     /* of the target profile: not settings of their own */
     const char *target;       /* NULL: none */
     struct width_pair *pairs; /* legal; none: any */

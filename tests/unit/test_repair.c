@@ -7,7 +7,7 @@
 
 #include "base/thread.h"
 #include "exec/fast.h"
-#include "quant/adaround_fit.h"
+#include "quant/adaround.h"
 #include "quant/repair.h"
 
 static uint32_t seed;
@@ -345,6 +345,7 @@ static void fit(struct fixture *f, struct rows *r, struct round_fit *out, int th
     out->after = ARENA_ARRAY(f->arena, double, OUT);
     out->kept = ARENA_ARRAY(f->arena, bool, OUT);
     out->flipped = ARENA_ARRAY(f->arena, int64_t, OUT);
+    out->corrected = ARENA_ARRAY(f->arena, bool, OUT);
     threads_set(threads);
     round_fit_run(out, ARENA_ARRAY(f->arena, char, round_fit_scratch(out) * (size_t)threads));
     threads_set(0);
@@ -375,6 +376,40 @@ static void adaround_beats_nearest(void **state)
         }
     }
     assert_true(after < before / 3);
+    teardown(&f);
+}
+
+/* A shift that quantisation left is taken from the bias, where held-out rows agree. */
+static void a_shifted_mean_is_corrected(void **state)
+{
+    struct fixture f;
+    struct rows r;
+    struct round_fit a;
+    float bias[OUT] = { 0 }, new_bias[OUT];
+
+    (void)state;
+    setup(&f);
+    fit(&f, &r, &a, 1);
+    a.iterations = 0;
+    a.act = ACT_NONE;
+    a.bias = bias;
+    a.new_bias = new_bias;
+    for (int i = 0; i < IN * OUT; i++)
+        ((float *)(uintptr_t)a.w)[i] = 1.0f / 7;
+    for (int i = 0; i < ROWS + HELD; i++)
+        for (int o = 0; o < OUT; o++) {
+            double sum = 0.25 * (o - 9) + 0.01 * (i % 3);
+
+            for (int k = 0; k < IN; k++)
+                sum += (double)a.x[i * IN + k] / 7;
+            ((float *)(uintptr_t)a.y)[i * OUT + o] = (float)sum;
+        }
+    round_fit_run(&a, ARENA_ARRAY(f.arena, char, round_fit_scratch(&a)));
+    for (int o = 0; o < OUT; o++) {
+        assert_true(a.corrected[o]);
+        assert_float_equal(new_bias[o], 0.25 * (o - 9) + 0.01, 1e-3);
+        assert_true(a.after[o] < a.before[o]);
+    }
     teardown(&f);
 }
 
@@ -496,6 +531,45 @@ static void the_budget_holds(void **state)
     teardown(&f);
 }
 
+/* A convolution of wide and narrow channels becomes two, and the network computes the same. */
+static void a_lopsided_convolution_is_split(void **state)
+{
+    struct fixture f;
+    struct quant_settings s;
+    struct quant_report r;
+    struct graph *g;
+    struct tensor before, after;
+    struct quant_options o = { .format = "onnx", .calib = "random:1:8" };
+    int convs = 0;
+
+    (void)state;
+    setup(&f);
+    g = graph_of(&f,
+                 "graph (%x : f32[1,2,4,4]) {\n"
+                 "  %w1 = const f32[4,2,1,1] {0x1.9p+6, 0x0p+0, 0x0p+0, 0x1p-3, 0x1p+6, 0x1p+5, "
+                 "0x1p-3, 0x1p-4}\n"
+                 "  %b1 = const f32[4] {0x1p+0, 0x1p-5, 0x1p-1, 0x1p-4}\n"
+                 "  %a = conv(%x, %w1, %b1) {act=relu}\n"
+                 "  %w2 = const f32[2,4,1,1] {0x0p+0, 0x1p+5, 0x0p+0, 0x1p+5, 0x0p+0, 0x1p+3, "
+                 "0x0p+0, 0x1p+4}\n"
+                 "  %b = conv(%a, %w2)\n"
+                 "  yield %b\n}\n");
+    graph_fix_io(g);
+    before = answer(&f, g);
+    struct quant q = quant_of(&f, g, &s, &r);
+    q.o = &o;
+    s.split.parts = 2;
+    assert_int_equal(repair_split(&q), OK);
+    assert_int_equal(graph_verify(g, STAGE_FLOAT), OK);
+    after = answer(&f, g);
+    assert_memory_equal(before.data, after.data, before.bytes);
+    for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
+        convs += graph_node(g, n)->op == OP_conv;
+    assert_int_equal(convs, 3);
+    assert_true(noted(&r, "in 2 parts by the ranges of its channels"));
+    teardown(&f);
+}
+
 /* What nobody reads need not be held: the range is drawn in to the channel that counts. */
 static void ranges_follow_the_outputs(void **state)
 {
@@ -520,7 +594,9 @@ int main(void)
         cmocka_unit_test(a_pair_is_equalized),
         cmocka_unit_test(relu6_and_silu_are_refused),
         cmocka_unit_test(adaround_beats_nearest),
+        cmocka_unit_test(a_shifted_mean_is_corrected),
         cmocka_unit_test(rows_are_the_convolution),
+        cmocka_unit_test(a_lopsided_convolution_is_split),
         cmocka_unit_test(sensitive_values_get_16_bits),
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(ranges_follow_the_outputs),
