@@ -38,7 +38,7 @@ enum status repair_float(struct quant *q);
 /* -- after quant_choose() ----------------------------------------------------------------------------- */
 enum status repair_ranges(struct quant *q); /* range_task.c */
 enum status repair_mixed(struct quant *q);  /* mixed.c */
-enum status repair_layers(struct quant *q); /* layers.c: adaround.c, bias_correct.c */
+enum status repair_layers(struct quant *q); /* repair_layers.c */
 /* What changes ranges and widths, then what changes weights and biases, as the settings ask. */
 enum status repair_widths(struct quant *q);
 enum status repair_weights(struct quant *q);

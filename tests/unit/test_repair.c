@@ -404,7 +404,9 @@ static void a_shifted_mean_is_corrected(void **state)
                 sum += (double)a.x[i * IN + k] / 7;
             ((float *)(uintptr_t)a.y)[i * OUT + o] = (float)sum;
         }
+    threads_set(1);
     round_fit_run(&a, ARENA_ARRAY(f.arena, char, round_fit_scratch(&a)));
+    threads_set(0);
     for (int o = 0; o < OUT; o++) {
         assert_true(a.corrected[o]);
         assert_float_equal(new_bias[o], 0.25 * (o - 9) + 0.01, 1e-3);

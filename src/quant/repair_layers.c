@@ -1,4 +1,4 @@
-/* layers.c - layers with weights repaired one after the other: AdaRound, bias correction.
+/* repair_layers.c - layers with weights repaired one after the other: AdaRound, bias correction.
  *
  * In order, the inputs as the quantised network has them so far, the targets those of the float network.
  * Each sample's quantised prefix is kept and moved on from layer to layer, so that a network costs one
