@@ -156,6 +156,7 @@ static const struct {
     const char *option, *setting;
 } repairs[] = {
     { "adaround", "adaround.on" },
+    { "absorb", "absorb.on" },
     { "bias-correction", "bias-correction.on" },
     { "equalize", "equalize.on" },
     { "max-drop", "mixed-precision.max-drop" },

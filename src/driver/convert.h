@@ -42,6 +42,7 @@
     { "target",    'T', false, SLIP_OPT_STRING, "PROFILE", NULL, NULL, "make it fit this target, and check that it does ('slipway list targets')" },        \
     { "passes",    0,   false, SLIP_OPT_STRING, "LIST",     NULL, NULL,   "rewrites to run before quantisation: legal-rank{max=4},legal-gather" },          \
     { "adaround",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: learn for each weight whether to round it up or down" },                       \
+    { "absorb",    0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: move high biases into the layer behind" },                                      \
     { "bias-correction", 0, false, SLIP_OPT_FLAG, NULL,     NULL, NULL,   "repair: take the mean shift that quantisation gives each channel from its bias" },      \
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \
     { "max-drop",  0,   false, SLIP_OPT_FLOAT,  "DB",       NULL, NULL,   "repair: 16-bit activations until the outputs are DB below what 16 bits everywhere give" }, \

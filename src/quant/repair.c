@@ -7,6 +7,8 @@ enum status repair_float(struct quant *q)
 {
     if (q->s->equalize.on)
         TRY(repair_equalize(q));
+    if (q->s->absorb.on)
+        TRY(repair_absorb(q));
     if (q->s->split.on)
         TRY(repair_split(q));
     return OK;

@@ -31,6 +31,7 @@ uint32_t channels_of(const struct channels *c, value_id v, int64_t i);
 
 /* -- the float graph --------------------------------------------------------------------------------- */
 enum status repair_equalize(struct quant *q); /* equalize.c */
+enum status repair_absorb(struct quant *q);   /* absorb.c */
 enum status repair_split(struct quant *q);    /* split.c */
 /* All of them that the settings ask for; before anything of q is sized. */
 enum status repair_float(struct quant *q);

@@ -46,6 +46,9 @@ struct quant_settings {
     } equalize;
     struct {
         bool on;
+    } absorb;
+    struct {
+        bool on;
         int64_t parts;
         double below, least_macs;
     } split;

@@ -533,6 +533,41 @@ static void the_budget_holds(void **state)
     teardown(&f);
 }
 
+/* A channel that is always high is moved into the bias behind; what is computed stays. */
+static void high_biases_are_absorbed(void **state)
+{
+    struct fixture f;
+    struct quant_settings s;
+    struct quant_report r;
+    struct graph *g;
+    struct tensor before, after, b;
+    const struct quant_options o = { .format = "onnx", .calib = "random:1:8" };
+
+    (void)state;
+    setup(&f);
+    g = graph_of(&f, "graph (%x : f32[1,1,4,4]) {\n"
+                     "  %w1 = const f32[2,1,1,1] {0x1p-4, 0x1p+0}\n"
+                     "  %b1 = const f32[2] {0x1p+5, 0x0p+0}\n"
+                     "  %a = conv(%x, %w1, %b1) {act=relu}\n"
+                     "  %w2 = const f32[1,2,1,1] {0x1p+1, 0x1p+0}\n"
+                     "  %b2 = const f32[1] {0x1p+0}\n"
+                     "  %b = conv(%a, %w2, %b2)\n"
+                     "  yield %b\n}\n");
+    graph_fix_io(g);
+    before = answer(&f, g);
+    struct quant q = quant_of(&f, g, &s, &r);
+    q.o = &o;
+    assert_int_equal(repair_absorb(&q), OK);
+    after = answer(&f, g);
+    /* inputs beyond what calibration saw may be cut off, by little */
+    assert_true(distance(&before, &after) < 2e-3);
+    graph_const_tensor(g, graph_node(g, maker(g, "a"))->in[2].v, &b);
+    assert_true(((const float *)b.data)[0] < 1);
+    assert_float_equal(((const float *)b.data)[1], 0, 0);
+    assert_true(noted(&r, "1 channels of 1 pairs"));
+    teardown(&f);
+}
+
 /* A convolution of wide and narrow channels becomes two, and the network computes the same. */
 static void a_lopsided_convolution_is_split(void **state)
 {
@@ -598,6 +633,7 @@ int main(void)
         cmocka_unit_test(adaround_beats_nearest),
         cmocka_unit_test(a_shifted_mean_is_corrected),
         cmocka_unit_test(rows_are_the_convolution),
+        cmocka_unit_test(high_biases_are_absorbed),
         cmocka_unit_test(a_lopsided_convolution_is_split),
         cmocka_unit_test(sensitive_values_get_16_bits),
         cmocka_unit_test(the_budget_holds),
