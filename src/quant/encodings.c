@@ -105,30 +105,40 @@ void tensor_encoding_of(const struct encoding *e, struct arena *a, struct tensor
     }
 }
 
+static void add_value(const struct graph *g, const char *name, value_id id, struct arena *a,
+                      struct encodings *out)
+{
+    const struct value *v = graph_value(g, id);
+    const struct encoding *e = stored_as(g, v);
+    struct tensor_encoding t = { .name = name, .is_param = v->kind == VALUE_CONST };
+
+    if (e && e->block == 0 && dtype_bits(e->storage) <= 32) {
+        tensor_encoding_of(e, a, &t);
+    } else if (!e && !t.is_param && dtype_is_float(v->type.dtype)) {
+        t.is_float = true;
+        t.bits = dtype_bits(v->type.dtype);
+    } else {
+        return;
+    }
+    out->v = arena_grow(a, out->v, out->n, out->n + 1, &out->cap, sizeof *out->v);
+    out->v[out->n++] = t;
+}
+
 void encodings_of_graph(struct graph *g, struct arena *a, struct encodings *out)
 {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < g->n_origins; i++) {
         const struct origin *o = &g->origin[i];
-        struct tensor_encoding t = { .name = o->name };
-        const struct encoding *e;
-        const struct value *v;
 
-        if ((o->fate != ORIGIN_PRESENT && o->fate != ORIGIN_ABSORBED) || !has_value(o->value))
-            continue;
-        v = graph_value(g, o->value);
-        e = stored_as(g, v);
-        t.is_param = v->kind == VALUE_CONST;
-        if (e && e->block == 0 && dtype_bits(e->storage) <= 32) {
-            tensor_encoding_of(e, a, &t);
-        } else if (!e && !t.is_param && dtype_is_float(v->type.dtype)) {
-            t.is_float = true;
-            t.bits = dtype_bits(v->type.dtype);
-        } else {
-            continue;
-        }
-        out->v = arena_grow(a, out->v, out->n, out->n + 1, &out->cap, sizeof *out->v);
-        out->v[out->n++] = t;
+        if ((o->fate == ORIGIN_PRESENT || o->fate == ORIGIN_ABSORBED) && has_value(o->value))
+            add_value(g, o->name, o->value, a, out);
+    }
+    /* the text form has no table of origins: its own names count */
+    for (uint32_t i = 0; i < g->n_values && g->n_origins == 0; i++) {
+        const struct value *v = graph_value(g, (value_id){ i });
+
+        if (v->name && v->uses && !(has_node(v->def) && graph_node(g, v->def)->op == OP_requantize))
+            add_value(g, v->name, (value_id){ i }, a, out);
     }
 }
 

@@ -136,6 +136,22 @@ enum status scheme_find(const char *name, struct diags *ds, const struct scheme 
     return ERR_USAGE;
 }
 
+/* What only calibrated schemes read is not passed over in silence. */
+static enum status refuse_idle(const struct scheme *scheme, const struct quant_options *o,
+                               const struct quant_settings *s, struct diags *ds)
+{
+    const char *what = s->n_dispatch  ? "--dispatch"
+                       : o->overrides ? "--overrides"
+                       : o->encodings ? "--encodings"
+                                      : NULL;
+
+    if (scheme->calibrates || !what)
+        return OK;
+    diag_error(ds, DIAG_usage, WHERE_NONE, "%s does nothing with scheme %s", what, scheme->name);
+    diag_hint(ds, "it belongs to schemes with calibrated ranges: int8, w8a16, ...");
+    return ERR_USAGE;
+}
+
 enum status quant_apply(struct graph *g, const struct quant_options *o, struct quant_report *r)
 {
     struct quant_settings settings;
@@ -148,6 +164,7 @@ enum status quant_apply(struct graph *g, const struct quant_options *o, struct q
                   "scheme %s does not calibrate: --calib is not used", s->name);
     TRY(refuse_quantised(g));
     TRY(fill_settings(s, o, &settings, g->arena, g->diags));
+    TRY(refuse_idle(s, o, &settings, g->diags));
     TRY(s->apply(g, o, &settings, r));
     return graph_verify(g, STAGE_ANY);
 }

@@ -137,7 +137,7 @@ static enum status export_encodings(struct quant *q)
         n_gone += q->g->origin[i].fate == ORIGIN_GONE;
     }
     quant_note(q, "encodings %s: %zu of %zu original tensors (%zu folded, %zu gone)", version, e.n,
-               q->g->n_origins, n_folded, n_gone);
+               q->g->n_origins ? q->g->n_origins : e.n, n_folded, n_gone);
     return encodings_write(&e, version, q->o->encodings, q->a, q->ds);
 }
 

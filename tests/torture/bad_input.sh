@@ -151,6 +151,7 @@ q settings-missing 1 'nowhere.yaml' onnx --scheme int8 --settings nowhere.yaml
 q dispatch-none 2 '"Conv*" matches no node' onnx --scheme int8 --dispatch 'Conv*=float'
 q dispatch-precision 2 'there is no precision "w8a61"' onnx --scheme int8 --dispatch Relu=w8a61
 q dispatch-syntax 2 'takes PATTERN=PRECISION' onnx --scheme int8 --dispatch Relu
+refuse dispatch-idle 2 "--dispatch does nothing with scheme fp16" quantize relu.onnx -o out.onnx --scheme fp16 --dispatch Relu=float
 q overrides-foreign 1 'this is no encodings file' onnx --scheme int8 --overrides other.json
 q overrides-of-another-model 1 'none of its 1 tensors is one of the model' onnx --scheme int8 --overrides others.json
 q overrides-sign 1 'offset 5 is outside [-255, 0] of 8 bits' onnx --scheme int8 --overrides sign.json
