@@ -1,22 +1,7 @@
 /* einsum.c - sums of products by Einstein's notation, as numpy reads it. */
-#include "op/nn.h"
+#include "op/einsum.h"
 
 #include <string.h>
-
-#define LETTERS 52
-#define LABELS (LETTERS + MAX_RANK) /* after the letters: axes of the ellipsis, from the right */
-#define MAX_TERMS 64
-
-/* The labels of the axes of one operand or of the result. */
-struct term {
-    int n;
-    int label[MAX_RANK];
-};
-struct equation {
-    int n_terms;
-    int ellipsis; /* axes it stands for: the most of any operand; -1: not used */
-    struct term term[MAX_TERMS], out;
-};
 
 static int letter_of(char c)
 {
@@ -81,7 +66,7 @@ static bool implicit_out(struct equation *q)
     return true;
 }
 
-static bool parse_equation(const char *s, int n, const int *rank, struct equation *q)
+bool einsum_parse(const char *s, int n, const int *rank, struct equation *q)
 {
     memset(q, 0, sizeof *q);
     q->ellipsis = -1;
@@ -132,7 +117,7 @@ static enum status infer_einsum(struct infer *in)
         if (rank[i] == RANK_UNKNOWN)
             return OK;
     }
-    if (!parse_equation(a->equation, in->nx, rank, &q))
+    if (!einsum_parse(a->equation, in->nx, rank, &q))
         return infer_error(in, DIAG_attr, -1, "equation \"%s\" does not fit the operands",
                            a->equation);
     TRY(label_dims(in, &q, dim, seen));
@@ -254,7 +239,7 @@ static enum status eval_einsum(struct eval *e)
 
     for (int i = 0; i < e->nx; i++)
         rank[i] = e->x[i]->rank;
-    if (!parse_equation(a->equation, e->nx, rank, &q))
+    if (!einsum_parse(a->equation, e->nx, rank, &q))
         return eval_error(e, DIAG_attr, -1, "equation \"%s\" does not fit the operands",
                           a->equation);
     for (int l = 0; l < LABELS; l++)

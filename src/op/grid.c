@@ -268,8 +268,13 @@ static enum status infer_col2im(struct infer *in)
     TRY(known_at_most(in, 2, MAX_RANK - 2));
     const bool known_image = infer_ints(in, 1, image, MAX_RANK - 2, &n);
     const struct type *list = in->x[1];
-    if (!known_image && list->rank == 1 && dim_is_const(list->dim[0]) &&
-        list->dim[0] <= WINDOW_AXES)
+    if (x->rank == 3)
+        dim[0] = x->dim[0];
+    for (int i = 0; known_image && i < n; i++)
+        dim[2 + i] = image[i] < 0 ? DIM_UNKNOWN : image[i];
+    if (known_image)
+        in->y[0] = type_make(x->dtype, n + 2, dim);
+    else if (list->rank == 1 && dim_is_const(list->dim[0]) && list->dim[0] <= WINDOW_AXES)
         in->y[0] = type_make(x->dtype, (int)list->dim[0] + 2, dim);
     if (!known_image || x->rank != 3 || !infer_ints(in, 2, block, MAX_RANK - 2, &n_block))
         return OK;
@@ -277,14 +282,11 @@ static enum status infer_col2im(struct infer *in)
         return infer_error(in, DIAG_shape, 2, "%d entries, expected %d", n_block, n);
     TRY(check_columns(in, n, image, block, x->dim[2]));
     dim_t taps = 1;
-    for (int i = 0; i < n; i++) {
-        dim[2 + i] = image[i];
+    for (int i = 0; i < n; i++)
         taps = infer_dim_op(in, '*', taps, block[i]);
-    }
     if (dim_is_const(x->dim[1]) && dim_is_const(taps) && x->dim[1] % taps)
         return infer_error(in, DIAG_shape, 0, "dim 1 is %lld, not a multiple of the block's %lld",
                            (long long)x->dim[1], (long long)taps);
-    dim[0] = x->dim[0];
     dim[1] = infer_dim_op(in, '/', x->dim[1], taps);
     in->y[0] = type_make(x->dtype, n + 2, dim);
     return OK;

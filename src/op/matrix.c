@@ -119,10 +119,14 @@ const struct op_def op_eye_like = {
 
 /* -- one_hot ---------------------------------------------------------------------------------------- */
 
-/* depth may be of any numeric type; a fraction is cut off. */
+/* depth may be of any numeric type; a fraction is cut off. -1: no number of places. */
 static int64_t depth_of(const struct tensor *t)
 {
-    return dtype_is_float(t->dtype) ? (int64_t)trunc(tensor_get_f64(t, 0)) : tensor_get_i64(t, 0);
+    const double v = tensor_get_f64(t, 0);
+
+    if (!dtype_is_float(t->dtype))
+        return tensor_get_i64(t, 0);
+    return v >= 0 && v < 0x1p62 ? (int64_t)v : -1;
 }
 
 static enum status one_hot_infer(struct infer *in)
@@ -143,7 +147,7 @@ static enum status one_hot_infer(struct infer *in)
     else
         known_list(in, 1, 1, &depth);
     if (in->xd[1] && depth < 0)
-        return infer_error(in, DIAG_value, 1, "is %" PRId64, depth);
+        return infer_error(in, DIAG_value, 1, "is no number of places");
     if (x->rank == RANK_UNKNOWN)
         return OK;
     if (x->rank == MAX_RANK)

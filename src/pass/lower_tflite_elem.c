@@ -200,11 +200,24 @@ static enum status variadic(struct lo *l)
 }
 
 /* fmod truncates: x - y trunc(x / y), the sign of x. FLOOR_MOD has the sign of y. */
+/* The remainder with the sign of x, of whole numbers: FLOOR_MOD's has that of y. */
+static enum status whole_fmod(struct lo *l)
+{
+    const value_id x = lo_in(l, 0), y = lo_in(l, 1), zero = lo_f(l, 0), m = lo_2(l, OP_mod, x, y);
+    const value_id signs =
+        lo_2(l, OP_not_equal, lo_2(l, OP_less, x, zero), lo_2(l, OP_less, y, zero));
+    const value_id in[3] = { lo_2(l, OP_and, signs, lo_2(l, OP_not_equal, m, zero)),
+                             lo_2(l, OP_sub, m, y), m };
+    return lo_done(l, lo_op(l, OP_where, in, 3, NULL));
+}
+
 static enum status mod(struct lo *l)
 {
     const struct mod_attrs *a = lo_node(l)->attrs;
-    if (!a->fmod || !is_float(l) || !pass_may(l->c))
+    if (!a->fmod || !pass_may(l->c))
         return OK;
+    if (!is_float(l))
+        return whole_fmod(l);
     const value_id x = lo_in(l, 0), y = lo_1(l, OP_abs, lo_in(l, 1));
     const value_id m = lo_2(l, OP_mod, lo_1(l, OP_abs, x), y);
     return lo_done(l, lo_2(l, OP_mul, m, lo_1(l, OP_sign, x)));

@@ -254,7 +254,7 @@ static enum status space_to_depth(struct lo *l)
     return lo_done(l, lo_op(l, OP_gather, g, 2, ga));
 }
 
-/* one_hot: values [off, on]; a negative index counts from the end. */
+/* one_hot: values [off, on]; a negative index counts from the end, one beyond the depth is nowhere. */
 static enum status one_hot(struct lo *l)
 {
     const struct axis_attrs *a = lo_node(l)->attrs;
@@ -275,11 +275,64 @@ static enum status one_hot(struct lo *l)
         dims[d] = d == axis ? n : 1;
     const enum dtype dt = x->dtype;
     TRY(rw_const_f64(l->g, dt, rank, dims, v, NULL, &range));
-    value_id k = lo_2(l, OP_mod, lo_in(l, 0), rw_scalar(l->g, dt, depth));
+    const value_id x0 = lo_in(l, 0),
+                   wrap[3] = { lo_2(l, OP_less, x0, rw_scalar(l->g, dt, 0)),
+                               lo_2(l, OP_add, x0, rw_scalar(l->g, dt, depth)), x0 };
+    value_id k = lo_op(l, OP_where, wrap, 3, NULL);
     k = lo_2(l, OP_unsqueeze, k, graph_const_i64(l->g, &axis, 1));
     const value_id in[3] = { lo_2(l, OP_equal, k, range), lo_slice(l, lo_in(l, 2), 0, 1, 2),
                              lo_slice(l, lo_in(l, 2), 0, 0, 1) };
     return lo_done(l, lo_op(l, OP_where, in, 3, NULL));
+}
+
+/* Products of the first 1, 2, 3 ... slices, as that many multiplications. */
+#define MOST_FACTORS 64
+static enum status cum_prod(struct lo *l)
+{
+    const struct cum_attrs a = *(const struct cum_attrs *)lo_node(l)->attrs;
+    const struct type x = *lo_type(l, lo_in(l, 0));
+    value_id part[MOST_FACTORS], sum = ABSENT;
+    int64_t dims[MAX_RANK], axes[1];
+    int count;
+    if (!graph_const_ints(l->g, lo_in(l, 1), axes, 1, &count) || count != 1 || !type_is_static(&x))
+        return OK;
+    const int axis = rw_axis(axes[0], x.rank);
+    const int64_t n = axis < 0 ? 0 : x.dim[axis];
+    if (n < 1 || n > MOST_FACTORS || !pass_may(l->c))
+        return OK;
+    for (int d = 0; d < x.rank; d++)
+        dims[d] = d == axis ? 1 : x.dim[d];
+    if (a.exclusive)
+        sum = lo_2(l, OP_expand, lo_f(l, 1), graph_const_i64(l->g, dims, x.rank));
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at = a.reverse ? n - 1 - i : i;
+        const value_id one = lo_slice(l, lo_in(l, 0), axis, at, at + 1);
+        const value_id next = has_value(sum) ? lo_2(l, OP_mul, sum, one) : one;
+        part[at] = a.exclusive ? sum : next;
+        sum = next;
+    }
+    return lo_done(l, lo_concat(l, part, (int)n, axis));
+}
+
+/* Inference drops nothing: the operand itself, and a mask of what was kept. A dropout that was exported
+ * in training mode draws random numbers and stays (the writer refuses it). */
+static enum status dropout(struct lo *l)
+{
+    const struct type x = *lo_type(l, lo_in(l, 0));
+    const value_id ratio = lo_in(l, 1), training = lo_in(l, 2);
+    const bool two = lo_node(l)->n_out > 1;
+    if ((has_value(training) && !rw_const_all(l->g, training, 0) &&
+         !(has_value(ratio) && rw_const_all(l->g, ratio, 0))) ||
+        (two && !type_is_static(&x)) || !pass_may(l->c))
+        return OK;
+    if (two) {
+        const uint8_t yes = 1;
+        const value_id one = graph_const_copy(l->g, DT_bool, 0, NULL, &yes, NULL);
+        const value_id mask = lo_2(l, OP_expand, one, graph_const_i64(l->g, x.dim, x.rank));
+        TRY(l->st);
+        rw_replace(l->g, lo_node(l)->out[1], mask);
+    }
+    return lo_done(l, lo_in(l, 0));
 }
 
 /* Edge pads: the border slice, as often as asked. Negative pads: a cut. */
@@ -353,6 +406,8 @@ static const struct lo_rule rules[] = {
     { OP_depth_to_space, depth_to_space, true },
     { OP_space_to_depth, space_to_depth, true },
     { OP_one_hot, one_hot, false },
+    { OP_cum_prod, cum_prod, false },
+    { OP_dropout, dropout, true },
     { OP_pad, pad, true },
     { 0, NULL, false },
 };

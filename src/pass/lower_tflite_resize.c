@@ -42,12 +42,12 @@ static bool read_axes(const struct lo *l, struct axis ax[2])
 /* -- nearest ---------------------------------------------------------------------------------------- */
 static double source_of(const struct resize_attrs *a, const struct axis *x, int64_t i)
 {
-    const double o = (double)i, out = (double)x->out, in = (double)x->in;
+    const double o = (double)i, out = (double)x->out, in = (double)x->in, width = in * x->scale;
     switch (a->coordinate_transformation_mode) {
     case COORD_ASYMMETRIC:
         return (double)((float)o / (float)x->scale);
     case COORD_ALIGN_CORNERS:
-        return out > 1 ? o * (in - 1) / (out - 1) : 0;
+        return width != 1 ? o * (in - 1) / (width - 1) : 0;
     case COORD_PYTORCH_HALF_PIXEL:
         return out > 1 ? (o + 0.5) / x->scale - 0.5 : 0;
     case COORD_TF_HALF_PIXEL_FOR_NN:
@@ -169,8 +169,7 @@ static bool tflite_linear(const struct resize_attrs *a, const struct axis ax[2],
     const int64_t c = a->coordinate_transformation_mode;
     for (int d = 0; d < 2; d++) {
         /* TFLite divides sizes; a scale that is not their quotient moves the samples. */
-        if (c != COORD_ALIGN_CORNERS &&
-            fabs(ax[d].scale * (double)ax[d].in - (double)ax[d].out) > 1e-6 * (double)ax[d].out)
+        if (fabs(ax[d].scale * (double)ax[d].in - (double)ax[d].out) > 1e-6 * (double)ax[d].out)
             return false;
         if (c == COORD_PYTORCH_HALF_PIXEL && ax[d].out == 1)
             return false;

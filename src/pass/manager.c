@@ -40,7 +40,8 @@ static const struct preset {
     { "tflite", "canon,fold-qdq,fuse-patterns,fuse-bn,fuse-scale,fuse-pad,canon,layout{to=nhwc},"
                 "canon,fuse-act,flat-transpose,canon,lower-tflite" },
     /* Last the pads: auto-pad would state them as numbers again. */
-    { "lower-tflite", "lower-tflite-rnn,lower-tflite-norm,lower-tflite-product,"
+    { "lower-tflite", "lower-tflite-rnn,lower-tflite-norm,lower-tflite-einsum,"
+                "lower-tflite-grid,lower-tflite-index,lower-tflite-product,"
                 "lower-tflite-elem,lower-tflite-move,lower-tflite-resize,lower-tflite-elem,canon,"
                 "lower-tflite-window,lower-tflite-storage,fix(fold,identity,noop,views,cse,dce)" },
     { "fast",   "canon,raise-act{silu=1},raise-norm,raise-shuffle,fuse-bn,fuse-scale,fuse-pad,canon,"

@@ -151,7 +151,7 @@ const char *wr_io_name(struct wr *w, const struct io *io, const char *stem, size
 bool wr_hidden_state(const struct graph *g, size_t i);
 
 /* clang-format off */
-write_fn wr_plain, wr_binary, wr_alias, wr_cast, wr_requantize, wr_leaky_relu, wr_gelu, wr_elu;
+write_fn wr_plain, wr_binary, wr_alias, wr_dropout, wr_cast, wr_requantize, wr_leaky_relu, wr_gelu, wr_elu;
 write_fn wr_conv, wr_conv_transpose, wr_fully_connected, wr_batch_matmul, wr_pool, wr_resize,
          wr_lrn, wr_l2_norm, wr_softmax, wr_space_depth, wr_sequence_lstm, wr_svdf;
 write_fn wr_reshape, wr_transpose, wr_concat, wr_split, wr_slice, wr_pad, wr_gather,

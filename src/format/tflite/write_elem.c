@@ -35,6 +35,11 @@ enum status wr_alias(struct wr *w, node_id n)
     return OK;
 }
 
+enum status wr_dropout(struct wr *w, node_id n)
+{
+    return wr_refuse(w, n, "a dropout in training mode draws random numbers");
+}
+
 enum status wr_cast(struct wr *w, node_id n)
 {
     const enum dtype from = wr_type(w, wr_operand(w, n, 0))->dtype;

@@ -375,6 +375,8 @@ enum status wr_scatter_nd(struct wr *w, node_id n)
     const struct type *y = wr_type(w, graph_node(w->g, n)->out[0]);
     struct tensor t;
     int32_t index;
+    if (a->reduction > REDUCTION_ADD)
+        return wr_refuse(w, n, "a reduction by mul, max or min");
     if (a->reduction != REDUCTION_ADD || !type_is_static(y) ||
         !graph_const_tensor(w->g, wr_operand(w, n, 0), &t))
         return wr_refuse(w, n, "data that is not constant zero");

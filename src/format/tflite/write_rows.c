@@ -54,7 +54,7 @@ const struct write_row write_rows[] = {
     { OP_requantize,           B_QUANTIZE,            89, wr_requantize },
     { OP_where,                B_SELECT_V2,           98, wr_plain },
     { OP_identity,             -1,                     0, wr_alias },
-    { OP_dropout,              -1,                     0, wr_alias },
+    { OP_dropout,              -1,                     0, wr_dropout },
 
     { OP_conv,                 B_CONV_2D,              1, wr_conv },
     { OP_conv_transpose,       B_TRANSPOSE_CONV,      49, wr_conv_transpose },
