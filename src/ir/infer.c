@@ -43,9 +43,8 @@ static enum status check_operand(const struct graph *g, node_id n, int j, const 
     if (!x)
         return diag_error(g->diags, DIAG_arity, at, "the operand is required and missing");
     if (!kind_fits(o, x))
-        return diag_error(g->diags, DIAG_dtype, at, "is a %s, expected a %s",
-                          type_kind_name(x->kind),
-                          o->kind == TAKES_SEQUENCE ? "sequence" : "tensor");
+        return diag_error(g->diags, DIAG_dtype, at, "is %s, expected %s", type_kind_name(x->kind),
+                          type_kind_name(o->kind == TAKES_SEQUENCE ? TYPE_SEQUENCE : TYPE_TENSOR));
     if (o->dtypes && !(o->dtypes & (1u << x->dtype)))
         return diag_error(g->diags, DIAG_dtype, at, "type is %s, expected one of: %s",
                           dtype_name(x->dtype), mask_text(g->arena, o->dtypes));

@@ -86,7 +86,7 @@ void dtype_int_range(enum dtype dt, int64_t *lo, int64_t *hi)
 
 const char *type_kind_name(int kind)
 {
-    return kind == TYPE_TENSOR ? "tensor" : kind == TYPE_SEQUENCE ? "sequence" : "optional";
+    return kind == TYPE_TENSOR ? "a tensor" : kind == TYPE_SEQUENCE ? "a sequence" : "an optional";
 }
 
 struct type type_unknown(enum dtype dt)

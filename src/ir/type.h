@@ -60,7 +60,7 @@ struct type {
     dim_t dim[MAX_RANK];
 };
 
-const char *type_kind_name(int kind); /* "tensor", "sequence", "optional" */
+const char *type_kind_name(int kind); /* "a tensor", "a sequence", "an optional" */
 struct type type_unknown(enum dtype dt);
 struct type type_make(enum dtype dt, int rank, const dim_t *dims);
 bool type_is_static(const struct type *t); /* rank and every dim constant */

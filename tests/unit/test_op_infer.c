@@ -98,6 +98,16 @@ static const struct row shapes[] = {
       "input 1 \"y_scale\": error: dim 1 is 2, expected 3 blocks of 2 [shape]" },
     { "%x : string[2]", "%y = cast(%x) {to=f32}",
       "input 0 \"input\": error: a cast from string to f32 is not supported [unsupported]" },
+    /* found by fuzzing */
+    { "%x : f32[1,5,5,1]", "%b = const i64[1] {2}\n%p = const i64[1,2] {3, 9223372036854775807}\n%y = space_to_batch_nd(%x, %b, %p)",
+      "pad 1 is 9223372036854775807" },
+    { "%x : i64[3]", "%d = const f32[] {nan}\n%v = const f32[2] {0x0p+0, 0x1p+0}\n%y = one_hot(%x, %d, %v)", "is no number of places" },
+    { "%x : f32[2]", "%s = sequence_construct(%x, %x)\n%y = relu(%s)", "is a sequence, expected a tensor" },
+    { "%x : f32[2]", "%y = sequence_length(%x)", "is a tensor, expected a sequence" },
+    { "%x : f32[2]", "%o = optional(%x)\n%y = split_to_sequence(%o)", "is an optional, expected a tensor" },
+    { "%x : f32[2]", "%o = optional(%x)\n%y = optional(%o)", "is an optional already" },
+    { "%x : f32[1,5,5], %i : i64[2]", "%b = const i64[2] {1, 5}\n%y = col2im(%x, %i, %b)", "f32[1,?,?,?]" },
+    { "%x : f32[N,5,5], %b : i64[2]", "%i = const i64[2] {5, 6}\n%y = col2im(%x, %i, %b)", "f32[N,?,5,6]" },
 };
 
 /* Known elements: the shape that %y takes comes through arithmetic on other shapes. */
