@@ -101,7 +101,7 @@ static const struct row shapes[] = {
     /* found by fuzzing */
     { "%x : f32[1,5,5,1]", "%b = const i64[1] {2}\n%p = const i64[1,2] {3, 9223372036854775807}\n%y = space_to_batch_nd(%x, %b, %p)",
       "pad 1 is 9223372036854775807" },
-    { "%x : i64[3]", "%d = const f32[] {nan}\n%v = const f32[2] {0x0p+0, 0x1p+0}\n%y = one_hot(%x, %d, %v)", "is no number of places" },
+    { "%x : i64[3]", "%d = const f32[] {nan(0x7fc00000)}\n%v = const f32[2] {0x0p+0, 0x1p+0}\n%y = one_hot(%x, %d, %v)", "is no number of places" },
     { "%x : f32[2]", "%s = sequence_construct(%x, %x)\n%y = relu(%s)", "is a sequence, expected a tensor" },
     { "%x : f32[2]", "%y = sequence_length(%x)", "is a tensor, expected a sequence" },
     { "%x : f32[2]", "%o = optional(%x)\n%y = split_to_sequence(%o)", "is an optional, expected a tensor" },
