@@ -314,10 +314,10 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
 
     if (!scheme)
         TRY(refuse_idle_options(j));
-    if (only_analysis)
+    if (legal.profile)
+        TRY(legalise_format(j, &legal, out, !only_stats && !only_analysis, &f));
+    else if (only_analysis)
         TRY(analysis_format(j, g, &f));
-    else if (legal.profile && !only_stats)
-        TRY(legalise_format(j, &legal, out, &f));
     else if (!only_stats || out)
         TRY(find_format(j, out, &f));
     else

@@ -50,12 +50,12 @@ enum status legalise_open(struct slip_job *j, struct legalise *l)
 }
 
 enum status legalise_format(struct slip_job *j, const struct legalise *l, const char *out,
-                            const struct format **f)
+                            bool writes, const struct format **f)
 {
     const char *to = job_string(j, "to");
     const struct format *asked = to ? format_by_name(to) : out ? format_by_suffix(out) : NULL;
 
-    if (!out) {
+    if (!out && writes) {
         job_usage(j, "no output file");
         diag_hint(j->diags, "give one with -o FILE");
         return ERR_USAGE;

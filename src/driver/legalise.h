@@ -21,7 +21,7 @@ enum status legalise_open(struct slip_job *j, struct legalise *l);
 /* With a target, the format to write: --to or the suffix of `out`, which must be one that the target
  * loads; else the target's own. */
 enum status legalise_format(struct slip_job *j, const struct legalise *l, const char *out,
-                            const struct format **f);
+                            bool writes, const struct format **f);
 /* Keep what is compared afterwards; before the first pass. */
 enum status legalise_keep(struct slip_job *j, struct legalise *l, const struct graph *g);
 /* Before the format's preset: activations that this would spell in its own way. */

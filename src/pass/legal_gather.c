@@ -431,6 +431,24 @@ static struct legal_list flat_list(const struct lo *l, const struct grid *q)
     return k;
 }
 
+/* Progressions along several axes: one slice. ABSENT: they are not all such. */
+static value_id one_slice(struct lo *l, value_id v, const struct legal_list *lists, int n)
+{
+    int64_t from[MAX_RANK], end[MAX_RANK], axes[MAX_RANK], step[MAX_RANK];
+    bool strided = false;
+    for (int i = 0; i < n; i++) {
+        if (run_of(&lists[i], 0, &step[i]) != lists[i].n || step[i] < 1)
+            return ABSENT;
+        from[i] = lists[i].at[0];
+        end[i] = lists[i].at[lists[i].n - 1] + 1;
+        axes[i] = i;
+        strided = strided || step[i] != 1;
+    }
+    const value_id in[5] = { v, graph_const_i64(l->g, from, n), graph_const_i64(l->g, end, n),
+                             graph_const_i64(l->g, axes, n), graph_const_i64(l->g, step, n) };
+    return lo_op(l, OP_slice, in, strided ? 5 : 4, NULL);
+}
+
 static enum status gather_nd(struct lo *l)
 {
     const struct gather_attrs *a = lo_node(l)->attrs;
@@ -447,9 +465,12 @@ static enum status gather_nd(struct lo *l)
     if (apart) {
         if (!pass_may(l->c))
             return OK;
-        value_id v = x;
-        for (int i = 0; i < q.depth && l->st == OK; i++)
-            v = take(l, v, i, &lists[i]);
+        value_id v = one_slice(l, x, lists, q.depth);
+        if (!has_value(v)) {
+            v = x;
+            for (int i = 0; i < q.depth && l->st == OK; i++)
+                v = take(l, v, i, &lists[i]);
+        }
         return lo_done(l, lo_reshape(l, v, y.rank, y.dim));
     }
     flat = flat_list(l, &q);
@@ -496,9 +517,20 @@ static bool is_block(const struct legal_list *k)
     return run_of(k, 0, &step) == k->n && (step == 1 || k->n == 1);
 }
 
+/* The block in a field of zeros. */
+static value_id in_zeros(struct lo *l, value_id v, const struct legal_list *lists, int n)
+{
+    int64_t before[MAX_RANK] = { 0 }, after[MAX_RANK] = { 0 };
+    for (int i = 0; i < n; i++) {
+        before[i] = lists[i].at[0];
+        after[i] = lists[i].from - lists[i].at[0] - lists[i].n;
+    }
+    return lo_pad(l, v, before, after, ABSENT);
+}
+
 /* data with [from, from + n) of one axis replaced by v, given the other blocks of data around it. */
 static value_id around(struct lo *l, value_id data, value_id v, int axis,
-                       const struct legal_list *k, bool zero)
+                       const struct legal_list *k)
 {
     const struct type t = *lo_type(l, data);
     const int64_t end = k->at[0] + k->n, rest = t.dim[axis] - end;
@@ -506,12 +538,6 @@ static value_id around(struct lo *l, value_id data, value_id v, int axis,
     int n = 0;
     if (k->at[0] == 0 && rest == 0)
         return v;
-    if (zero) {
-        int64_t before[MAX_RANK] = { 0 }, after[MAX_RANK] = { 0 };
-        before[axis] = k->at[0];
-        after[axis] = rest;
-        return lo_pad(l, v, before, after, ABSENT);
-    }
     if (k->at[0] > 0)
         part[n++] = lo_slice(l, data, axis, 0, k->at[0]);
     part[n++] = v;
@@ -546,8 +572,10 @@ static enum status scatter_nd(struct lo *l)
     for (int i = 1; i < q.depth && !zero; i++)
         inner[i] = lo_slice(l, inner[i - 1], i - 1, lists[i - 1].at[0],
                             lists[i - 1].at[0] + lists[i - 1].n);
-    for (int i = q.depth - 1; i >= 0 && l->st == OK; i--)
-        v = around(l, zero ? data : inner[i], v, i, &lists[i], zero);
+    if (zero)
+        v = in_zeros(l, v, lists, q.depth);
+    for (int i = q.depth - 1; i >= 0 && !zero && l->st == OK; i--)
+        v = around(l, inner[i], v, i, &lists[i]);
     if (add)
         v = lo_2(l, OP_add, data, v);
     return lo_done(l, v);
