@@ -13,9 +13,11 @@
 #define VECTOR_BYTES 32
 #elif defined(__SSE2__)
 #define VECTOR_BYTES 16
+#else
+#define VECTOR_BYTES 0
 #endif
 
-#ifdef VECTOR_BYTES
+#if VECTOR_BYTES
 enum { VECTORS = LANES * 4 / VECTOR_BYTES }; /* that hold 16 sums */
 typedef int32_t sums __attribute__((vector_size(VECTOR_BYTES)));
 typedef short halves __attribute__((vector_size(VECTOR_BYTES)));
@@ -141,23 +143,127 @@ static void widen_u8(int16_t *restrict y, const uint8_t *restrict x, int32_t zer
 }
 
 /* The low 32 bits of the shifted product are the result: -2^31 times q >= 0 stays inside. */
+static inline int32_t scaled(int32_t x, int32_t q, int32_t left, int32_t right, int32_t zero,
+                             int32_t lo, int32_t hi)
+{
+    const int32_t shifted = (int32_t)((uint32_t)x << left);
+    const int64_t product = (int64_t)shifted * q + (1 << 30);
+    const int32_t high = (int32_t)((uint64_t)product >> 31);
+    const int32_t mask = (int32_t)((1u << right) - 1u);
+    const int32_t up = (high & mask) > (mask >> 1) + (high < 0);
+    const int32_t y = (high >> right) + up;
+    /* compared without the zero point: the sum of both may leave 32 bits */
+    const int32_t low = lo - zero, top = hi - zero;
+
+    return (y < low ? low : y > top ? top : y) + zero;
+}
+
+#if VECTOR_BYTES >= 32
+typedef long long longs __attribute__((vector_size(VECTOR_BYTES)));
+typedef unsigned long long ulongs __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t words __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+
+/* 64-bit products of the even lanes. */
+static inline longs even_products(sums a, sums b)
+{
+#if VECTOR_BYTES == 64 && defined(__clang__)
+    return (longs)__builtin_ia32_pmuldq512(a, b);
+#elif VECTOR_BYTES == 64
+    return (longs)__builtin_ia32_pmuldq512_mask(a, b, (longs){ 0 }, (uint8_t)-1);
+#else
+    return (longs)__builtin_ia32_pmuldq256(a, b);
+#endif
+}
+
+static inline sums choose(sums mask, sums yes, sums no)
+{
+    return (mask & yes) | (~mask & no);
+}
+
+/* scaled() of as many as a vector holds. */
+static inline sums scaled_vector(sums x, sums q, sums left, sums right, sums zero, sums low,
+                                 sums top)
+{
+    const ulongs below = (ulongs){ 0 } + UINT32_MAX;
+    const longs half = (longs){ 0 } + (1 << 30);
+    const sums shifted = x << left;
+    const longs even = even_products(shifted, q) + half;
+    const longs odd = even_products((sums)((ulongs)shifted >> 32), (sums)((ulongs)q >> 32)) + half;
+    const sums high = (sums)(((ulongs)even >> 31 & below) | ((ulongs)odd << 1 & ~below));
+    const sums mask = (((sums){ 0 } + 1) << right) - 1;
+    const sums up = (high & mask) > (mask >> 1) - (high < 0);
+    sums y = (high >> right) - up; /* true is -1 */
+
+    y = choose(y < low, low, y);
+    return choose(y > top, top, y) + zero;
+}
+
+static inline int64_t scale_vectors(int32_t *restrict acc, const struct i16_scale *m, int64_t n,
+                                    int32_t zero, int32_t lo, int32_t hi)
+{
+    enum { WIDTH = VECTOR_BYTES / 4 };
+    const sums z = (sums){ 0 } + zero, low = (sums){ 0 } + (lo - zero),
+               top = (sums){ 0 } + (hi - zero);
+    int64_t i = 0;
+
+    for (; i + WIDTH <= n; i += WIDTH)
+        *(words *)(acc + i) = (words)scaled_vector(
+            (sums) * (const words *)(acc + i), (sums) * (const words *)(m->q + i),
+            (sums) * (const words *)(m->left + i), (sums) * (const words *)(m->right + i), z, low,
+            top);
+    return i;
+}
+#endif
+
 static void scale(int32_t *restrict acc, const struct i16_scale *m, int64_t n, int32_t zero,
                   int32_t lo, int32_t hi)
 {
-    const int32_t *restrict q = m->q, *restrict left = m->left, *restrict right = m->right;
+    int64_t i = 0;
 
-    for (int64_t i = 0; i < n; i++) {
-        const int32_t shifted = (int32_t)((uint32_t)acc[i] << left[i]);
-        const int64_t product = (int64_t)shifted * q[i] + (1 << 30);
-        const int32_t high = (int32_t)((uint64_t)product >> 31);
-        const int32_t mask = (int32_t)((1u << right[i]) - 1u);
-        const int32_t up = (high & mask) > (mask >> 1) + (high < 0);
-        const int32_t y = (high >> right[i]) + up;
-        /* zero is at most 16 bits and y near the ends cannot be inside the bounds: compare first */
-        const int32_t low = lo - zero, top = hi - zero;
+#if VECTOR_BYTES >= 32
+    i = scale_vectors(acc, m, n, zero, lo, hi);
+#endif
+    for (; i < n; i++)
+        acc[i] = scaled(acc[i], m->q[i], m->left[i], m->right[i], zero, lo, hi);
+}
 
-        acc[i] = (y < low ? low : y > top ? top : y) + zero;
-    }
+/* In two loops, which become vectors; in one, they do not. */
+static void scale_8(uint8_t *restrict y, int32_t *restrict acc, const struct i16_scale *m,
+                    int64_t n, int32_t zero, int32_t lo, int32_t hi)
+{
+    scale(acc, m, n, zero, lo, hi);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (uint8_t)acc[i];
+}
+
+static void load_i8(int32_t *restrict y, const int8_t *restrict x, int32_t zero, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] - zero;
+}
+
+static void load_u8(int32_t *restrict y, const uint8_t *restrict x, int32_t zero, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] - zero;
+}
+
+static void load_i16(int32_t *restrict y, const int16_t *restrict x, int32_t zero, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] - zero;
+}
+
+static void store_8(uint8_t *restrict y, const int32_t *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (uint8_t)x[i];
+}
+
+static void store_16(int16_t *restrict y, const int32_t *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (int16_t)x[i];
 }
 
 const struct i16_kernels I16_TABLE = {
@@ -169,4 +275,10 @@ const struct i16_kernels I16_TABLE = {
     .widen_i8 = widen_i8,
     .widen_u8 = widen_u8,
     .scale = scale,
+    .scale_8 = scale_8,
+    .load_i8 = load_i8,
+    .load_u8 = load_u8,
+    .load_i16 = load_i16,
+    .store_8 = store_8,
+    .store_16 = store_16,
 };

@@ -33,6 +33,15 @@ struct i16_kernels {
      * half of the product half up, then the shift half away from zero */
     void (*scale)(int32_t *acc, const struct i16_scale *m, int64_t n, int32_t zero, int32_t lo,
                   int32_t hi);
+    /* The same, and into 8-bit results, which lo and hi fit. */
+    void (*scale_8)(uint8_t *y, int32_t *acc, const struct i16_scale *m, int64_t n, int32_t zero,
+                    int32_t lo, int32_t hi);
+    /* y[i] = x[i] - zero; y[i] = the low bits of x[i] */
+    void (*load_i8)(int32_t *y, const int8_t *x, int32_t zero, int64_t n);
+    void (*load_u8)(int32_t *y, const uint8_t *x, int32_t zero, int64_t n);
+    void (*load_i16)(int32_t *y, const int16_t *x, int32_t zero, int64_t n);
+    void (*store_8)(uint8_t *y, const int32_t *x, int64_t n);
+    void (*store_16)(int16_t *y, const int32_t *x, int64_t n);
 };
 
 extern const struct i16_kernels i16_kernels_base;

@@ -16,7 +16,14 @@ struct rows {
     bool a_runs, b_runs;
 };
 
+/* One multiplier, as the vector kernel takes it. */
+struct by {
+    int32_t q[CHUNK], left[CHUNK], right[CHUNK];
+};
+
 struct binary {
+    const struct i16_kernels *kernels;
+    struct by *va, *vb, *vy; /* ma, mb, my */
     const struct tensor *a, *b;
     struct tensor *y;
     int64_t as[MAX_RANK], bs[MAX_RANK];
@@ -64,48 +71,74 @@ static struct rows rows_of(const struct binary *k)
     return r;
 }
 
-static void operand(const struct tensor *t, int64_t at, bool runs, int64_t from, int64_t n,
-                    int32_t zero, int32_t *out)
+static void operand(const struct i16_kernels *k, const struct tensor *t, int64_t at, bool runs,
+                    int64_t from, int64_t n, int32_t zero, int32_t *out)
 {
-    if (runs) {
-        int_load(t, at + from, n, out);
+    if (!runs)
         for (int64_t i = 0; i < n; i++)
-            out[i] -= zero;
-    } else {
-        const int32_t v = int_at(t, at) - zero;
+            out[i] = int_at(t, at) - zero;
+    else if (t->dtype == DT_i8)
+        k->load_i8(out, (const int8_t *)t->data + at + from, zero, n);
+    else if (t->dtype == DT_u8)
+        k->load_u8(out, (const uint8_t *)t->data + at + from, zero, n);
+    else
+        k->load_i16(out, (const int16_t *)t->data + at + from, zero, n);
+}
 
-        for (int64_t i = 0; i < n; i++)
-            out[i] = v;
+static void fill(struct by *v, struct multiplier m, int left)
+{
+    for (int i = 0; i < CHUNK; i++) {
+        v->q[i] = m.q;
+        v->left[i] = left + (m.shift > 0 ? m.shift : 0);
+        v->right[i] = m.shift > 0 ? 0 : -m.shift;
     }
 }
 
-static int32_t raised(int32_t v, int left, struct multiplier m)
+static void scale(const struct binary *k, int32_t *v, const struct by *by, int64_t n)
 {
-    return int_mbqm((int32_t)((uint32_t)v << left), m);
+    const struct i16_scale m = { by->q, by->left, by->right };
+
+    k->kernels->scale(v, &m, n, 0, INT32_MIN, INT32_MAX);
 }
 
 /* -- arithmetic ------------------------------------------------------------------------------------- */
 
-static int32_t combine(const struct binary *k, int32_t a, int32_t b)
+/* a = what the last multiplier takes (or, of shifted sums, the result). */
+static void combine(const struct binary *k, int32_t *a, int32_t *b, int64_t n)
 {
-    int32_t d;
-
+    if (k->op == ADD || k->op == SUB || k->op == SQUARED_DIFFERENCE) {
+        scale(k, a, k->va, n);
+        scale(k, b, k->vb, n);
+    }
     switch (k->op) {
     case ADD:
-        return int_mbqm(raised(a, k->left, k->ma) + raised(b, k->left, k->mb), k->my);
+        for (int64_t i = 0; i < n; i++)
+            a[i] = int_wrap((int64_t)a[i] + b[i]);
+        break;
     case SUB:
-        return int_mbqm(raised(a, k->left, k->ma) - raised(b, k->left, k->mb), k->my);
+        for (int64_t i = 0; i < n; i++)
+            a[i] = int_wrap((int64_t)a[i] - b[i]);
+        break;
     case MUL:
-        return int_mbqm(a * b, k->my);
+        for (int64_t i = 0; i < n; i++)
+            a[i] *= b[i];
+        break;
     case SQUARED_DIFFERENCE:
-        d = raised(a, k->left, k->ma) - raised(b, k->left, k->mb);
-        return int_mbqm(int_wrap((int64_t)d * d), k->my);
+        for (int64_t i = 0; i < n; i++) {
+            const int32_t d = int_wrap((int64_t)a[i] - b[i]);
+
+            a[i] = int_wrap((int64_t)d * d);
+        }
+        break;
     case ADD_SHIFTED:
-        return int_rdpot(a, k->shift_a) + int_rdpot(b, k->shift_b);
+        for (int64_t i = 0; i < n; i++)
+            a[i] = int_rdpot(a[i], k->shift_a) + int_rdpot(b[i], k->shift_b);
+        break;
     case SUB_SHIFTED:
-        return int_rdpot(a, k->shift_a) - int_rdpot(b, k->shift_b);
+        for (int64_t i = 0; i < n; i++)
+            a[i] = int_rdpot(a[i], k->shift_a) - int_rdpot(b[i], k->shift_b);
+        break;
     }
-    return 0;
 }
 
 /* Chunk i of all: its operands as 32-bit numbers, and where it goes. */
@@ -116,8 +149,8 @@ static int64_t chunk_operands(const struct binary *k, int64_t i, int32_t *a, int
     const int64_t row = i / r->chunks, from = i % r->chunks * CHUNK;
     const int64_t n = r->inner - from < CHUNK ? r->inner - from : CHUNK;
 
-    operand(k->a, int_index(k->y, row * r->inner, k->as), r->a_runs, from, n, k->za, a);
-    operand(k->b, int_index(k->y, row * r->inner, k->bs), r->b_runs, from, n, k->zb, b);
+    operand(k->kernels, k->a, int_index(k->y, row * r->inner, k->as), r->a_runs, from, n, k->za, a);
+    operand(k->kernels, k->b, int_index(k->y, row * r->inner, k->bs), r->b_runs, from, n, k->zb, b);
     *first = row * r->inner + from;
     return n;
 }
@@ -125,6 +158,7 @@ static int64_t chunk_operands(const struct binary *k, int64_t i, int32_t *a, int
 static void binary_range(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct binary *k = ctx;
+    const struct i16_scale m = { k->vy->q, k->vy->left, k->vy->right };
     int32_t a[CHUNK], b[CHUNK];
 
     (void)worker;
@@ -132,9 +166,16 @@ static void binary_range(void *ctx, int64_t begin, int64_t end, int worker)
         int64_t first;
         const int64_t n = chunk_operands(k, i, a, b, &first);
 
-        for (int64_t e = 0; e < n; e++)
-            a[e] = int_clamp((int64_t)combine(k, a[e], b[e]) + k->zy, k->lo, k->hi);
-        int_store(k->y, first, n, a);
+        combine(k, a, b, n);
+        if (k->op == ADD_SHIFTED || k->op == SUB_SHIFTED)
+            for (int64_t e = 0; e < n; e++)
+                a[e] = int_clamp(a[e], k->lo, k->hi);
+        else
+            k->kernels->scale(a, &m, n, k->zy, k->lo, k->hi);
+        if (k->y->dtype == DT_i16)
+            k->kernels->store_16((int16_t *)k->y->data + first, a, n);
+        else
+            k->kernels->store_8((uint8_t *)k->y->data + first, a, n);
     }
 }
 
@@ -199,6 +240,7 @@ static bool bind(struct int_node *n, struct binary *k)
 {
     if (n->n->n_in != 2 || !n->x[0] || !n->x[1] || !int_alike(n->xe[0], n->xe[1]) || !int_result(n))
         return false;
+    k->kernels = n->kernels;
     k->a = n->x[0];
     k->b = n->x[1];
     k->y = &n->y[0];
@@ -214,13 +256,17 @@ bool int_binary(struct int_node *n)
 {
     const struct op_def *def = op_get(n->n->op);
     const struct attr_def *act = op_attr(def, "act");
-    struct binary k = { .op = op_of(def->name) };
+    struct by va, vb, vy;
+    struct binary k = { .op = op_of(def->name), .va = &va, .vb = &vb, .vy = &vy };
 
     if (!int_alike(n->xe[0], n->ye) || !bind(n, &k))
         return false;
     k.zy = int_zero(n->ye);
     scales(n, &k);
     by_shifts(n, &k);
+    fill(&va, k.ma, k.left);
+    fill(&vb, k.mb, k.left);
+    fill(&vy, k.my, 0);
     int_act_bounds(n->ye, act ? *(const int64_t *)((const char *)n->n->attrs + act->offset) : 0,
                    &k.lo, &k.hi);
     parallel_for(k.rows.outer * k.rows.chunks, 16, binary_range, &k);
@@ -259,8 +305,12 @@ static void compare_range(void *ctx, int64_t begin, int64_t end, int worker)
         const int64_t n = chunk_operands(k, i, a, b, &first);
         uint8_t *y = (uint8_t *)k->y->data + first;
 
+        if (k->left) { /* else the stored numbers themselves */
+            scale(k, a, k->va, n);
+            scale(k, b, k->vb, n);
+        }
         for (int64_t e = 0; e < n; e++)
-            y[e] = holds(k->test, raised(a[e], k->left, k->ma), raised(b[e], k->left, k->mb));
+            y[e] = holds(k->test, a[e], b[e]);
     }
 }
 
@@ -270,19 +320,18 @@ bool int_compare(struct int_node *n)
 {
     static const char *const names[] = { "equal",         "not_equal", "less",
                                          "less_or_equal", "greater",   "greater_or_equal" };
-    struct binary k = { .left = 8 };
+    struct by va, vb;
+    struct binary k = { .left = 8, .va = &va, .vb = &vb };
 
     if (n->ye || !bind(n, &k))
         return false;
     for (size_t i = 0; i < COUNT(names); i++)
         if (strcmp(names[i], op_get(n->n->op)->name) == 0)
             k.test = (enum comparison)i;
-    k.ma = int_multiplier((double)int_scale(n->xe[0]));
-    k.mb = int_multiplier((double)int_scale(n->xe[1]));
-    if (int_is16(n->xe[0]) && k.test > NOT_EQUAL) {
+    fill(&va, int_multiplier((double)int_scale(n->xe[0])), k.left);
+    fill(&vb, int_multiplier((double)int_scale(n->xe[1])), k.left);
+    if (int_is16(n->xe[0]) && k.test > NOT_EQUAL)
         k.left = 0;
-        k.ma = k.mb = int_multiplier(1);
-    }
     parallel_for(k.rows.outer * k.rows.chunks, 16, compare_range, &k);
     return true;
 }

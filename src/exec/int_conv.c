@@ -157,9 +157,9 @@ static void depthwise_pixel(const struct depthwise_run *r, int64_t image, int64_
     const struct conv *c = r->c;
     const struct gemm *g = r->d->g;
     const struct i16_scale m = { g->q, g->left, g->right };
+    const int64_t to = image * c->yn + (oy * c->ow + ox) * c->yw;
 
-    for (int64_t i = 0; i < c->group; i++)
-        acc[i] = (int32_t)g->bias[i];
+    memcpy(acc, g->bias_32, (size_t)c->group * sizeof *acc);
     for (int64_t ky = 0; ky < c->kh; ky++)
         for (int64_t kx = 0; kx < c->kw; kx++) {
             const int64_t iy = oy * c->sh - c->pt + ky * c->dh;
@@ -169,15 +169,16 @@ static void depthwise_pixel(const struct depthwise_run *r, int64_t image, int64_
                 add_tap(c, acc, image * c->xn + iy * c->xh + ix * c->xw,
                         r->d->w + (ky * c->kw + kx) * c->group);
         }
-    if (g->scaling == SCALE_32)
-        g->kernels->scale(acc, &m, c->group, g->zero, g->lo, g->hi);
-    else
-        for (int64_t i = 0; i < c->group; i++) {
-            const int64_t sum = acc[i];
+    if (g->scaling == SCALE_32 && c->y->dtype != DT_i16) {
+        g->kernels->scale_8((uint8_t *)c->y->data + to, acc, &m, c->group, g->zero, g->lo, g->hi);
+        return;
+    }
+    for (int64_t i = 0; i < c->group; i++) {
+        const int64_t sum = acc[i];
 
-            int_gemm_finish(g, i, &sum, 1, &acc[i]);
-        }
-    int_store(c->y, image * c->yn + (oy * c->ow + ox) * c->yw, c->group, acc);
+        int_gemm_finish(g, i, &sum, 1, &acc[i]);
+    }
+    int_store(c->y, to, c->group, acc);
 }
 
 /* One result with a 64-bit sum: any layout, any size. */

@@ -70,7 +70,7 @@ static struct gemm *allocate(struct int_node *k, const struct gemm_plan *p, bool
     const size_t all = mem_mul(mem_mul((size_t)p->groups, (size_t)blocks), LANES);
     const size_t weights = mem_mul(mem_mul(all, (size_t)pairs), 2 * sizeof(int16_t));
     const size_t bytes = sizeof(struct gemm) + 64 + weights +
-                         mem_mul(all, sizeof(int64_t) + sizeof(double) + 3 * sizeof(int32_t));
+                         mem_mul(all, sizeof(int64_t) + sizeof(double) + 4 * sizeof(int32_t));
     char *at = keep ? arena_zalloc(k->arena, bytes) : pool_alloc(k->w->pool, bytes);
     struct gemm *g = (struct gemm *)at;
 
@@ -86,7 +86,8 @@ static struct gemm *allocate(struct int_node *k, const struct gemm_plan *p, bool
     g->q = (int32_t *)at;
     g->left = g->q + all;
     g->right = g->left + all;
-    g->w = (int16_t *)(g->right + all);
+    g->bias_32 = g->right + all;
+    g->w = (int16_t *)(g->right + 2 * all);
     return g;
 }
 
@@ -128,6 +129,7 @@ struct gemm *int_gemm_pack(struct int_node *k, const struct gemm_plan *p, bool k
 
             most = m > most ? m : most;
             ((int64_t *)(uintptr_t)g->bias)[at] = b;
+            ((int32_t *)(uintptr_t)g->bias_32)[at] = int_clamp(b, INT32_MIN, INT32_MAX);
             largest_bias = b == INT64_MIN                    ? INT64_MAX
                            : (b < 0 ? -b : b) > largest_bias ? (b < 0 ? -b : b)
                                                              : largest_bias;
@@ -171,35 +173,13 @@ static void store(struct tensor *y, int64_t at, int64_t step, const int32_t *v, 
 
 /* -- 16 results of some rows ------------------------------------------------------------------------ */
 
-/* acc: the 32-bit sums with their biases. */
-static void finish_32(const struct gemm *g, int64_t i, int32_t *acc, int n)
-{
-    const struct i16_scale m = { g->q + i, g->left + i, g->right + i };
-
-    for (int p = 0; p < n; p++) {
-        int32_t *v = acc + p * LANES;
-
-        if (g->scaling == SCALE_32)
-            g->kernels->scale(v, &m, LANES, g->zero, g->lo, g->hi);
-        else
-            for (int l = 0; l < LANES; l++)
-                v[l] = one_result(g, i + l, v[l]);
-    }
-}
-
-static void block_rows(const struct gemm *g, int64_t block, const int16_t *x, int n, int32_t *acc)
+/* Sums that leave 32 bits: runs that do not, added in 64. */
+static void wide_rows(const struct gemm *g, int64_t block, const int16_t *x, int n, int32_t *acc)
 {
     const int16_t *w = g->w + block * g->pairs * 2 * LANES;
     const int64_t i = block * LANES, row = int_gemm_row(g);
     int64_t sum[GEMM_ROWS * LANES];
 
-    if (!g->wide) {
-        for (int j = 0; j < n * LANES; j++)
-            acc[j] = (int32_t)g->bias[i + j % LANES];
-        g->kernels->dot(acc, n, x, row, w, g->pairs);
-        finish_32(g, i, acc, n);
-        return;
-    }
     for (int j = 0; j < n * LANES; j++)
         sum[j] = g->bias[i + j % LANES] / 2; /* halves: a 64-bit bias may be near the end */
     for (int64_t k = 0; k < g->pairs; k += g->run) {
@@ -220,6 +200,31 @@ static void block_rows(const struct gemm *g, int64_t block, const int16_t *x, in
     }
 }
 
+static void narrow_rows(const struct gemm *g, int64_t block, const int16_t *x, int n, int32_t *acc)
+{
+    for (int p = 0; p < n; p++)
+        memcpy(acc + p * LANES, g->bias_32 + block * LANES, LANES * sizeof *acc);
+    g->kernels->dot(acc, n, x, int_gemm_row(g), g->w + block * g->pairs * 2 * LANES, g->pairs);
+}
+
+/* One row's sums to its place. */
+static void finish_row(const struct gemm *g, int64_t i, int32_t *acc, int64_t lanes,
+                       struct tensor *y, int64_t at, int64_t step)
+{
+    const struct i16_scale m = { g->q + i, g->left + i, g->right + i };
+
+    if (g->scaling == SCALE_32 && step == 1 && (y->dtype == DT_i8 || y->dtype == DT_u8)) {
+        g->kernels->scale_8((uint8_t *)y->data + at, acc, &m, lanes, g->zero, g->lo, g->hi);
+        return;
+    }
+    if (g->scaling == SCALE_32)
+        g->kernels->scale(acc, &m, lanes, g->zero, g->lo, g->hi);
+    else
+        for (int64_t l = 0; l < lanes; l++)
+            acc[l] = one_result(g, i + l, acc[l]);
+    store(y, at, step, acc, lanes);
+}
+
 void int_gemm_rows(const struct gemm *g, int64_t group, int64_t from, int64_t to, const int16_t *x,
                    int n, struct tensor *y, int64_t at, int64_t y_row, int64_t y_step)
 {
@@ -227,10 +232,17 @@ void int_gemm_rows(const struct gemm *g, int64_t group, int64_t from, int64_t to
 
     for (int64_t b = from; b < to; b++) {
         const int64_t left = g->o - b * LANES, lanes = left < LANES ? left : LANES;
+        const int64_t block = group * g->blocks + b, first = at + b * LANES * y_step;
 
-        block_rows(g, group * g->blocks + b, x, n, acc);
+        if (g->wide)
+            wide_rows(g, block, x, n, acc);
+        else
+            narrow_rows(g, block, x, n, acc);
         for (int p = 0; p < n; p++)
-            store(y, at + p * y_row + b * LANES * y_step, y_step, acc + p * LANES, lanes);
+            if (g->wide)
+                store(y, first + p * y_row, y_step, acc + p * LANES, lanes);
+            else
+                finish_row(g, block * LANES, acc + p * LANES, lanes, y, first + p * y_row, y_step);
     }
 }
 

@@ -21,10 +21,11 @@ struct gemm {
     const struct i16_kernels *kernels;
     int64_t groups, o, k; /* o: results of a group */
     int64_t blocks, pairs;
-    int64_t run;         /* pairs whose sums stay inside 32 bits */
-    bool wide;           /* the whole sum may not */
-    const int16_t *w;    /* [group][block][pair][16][2] */
-    const int64_t *bias; /* [group][blocks * 16] */
+    int64_t run;            /* pairs whose sums stay inside 32 bits */
+    bool wide;              /* the whole sum may not */
+    const int16_t *w;       /* [group][block][pair][16][2] */
+    const int64_t *bias;    /* [group][blocks * 16] */
+    const int32_t *bias_32; /* the same where sums are not wide */
     enum gemm_scaling scaling;
     int32_t *q, *left, *right; /* [group][blocks * 16] */
     double *real;              /* the same for SCALE_REAL */

@@ -2,7 +2,7 @@
  * encodings. */
 #include "base/thread.h"
 #include "exec/codec.h"
-#include "exec/int.h"
+#include "exec/int_lut.h"
 
 struct requantize {
     const struct tensor *x;
@@ -40,6 +40,23 @@ static void rescale(void *ctx, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* 8 bits to 8 bits: the 256 answers first. */
+static bool by_table(struct int_node *n, struct requantize *r)
+{
+    uint8_t table[256];
+
+    if (!int_is8(n->xe[0]) || !int_is8(n->ye))
+        return false;
+    for (int i = 0; i < 256; i++) {
+        const int32_t q = n->xe[0]->storage == DT_u8 ? i : (int8_t)i;
+
+        table[i] = (uint8_t)int_clamp(int_mbqm(q - (int32_t)r->zx, r->m) + r->zy, (int32_t)r->lo,
+                                      (int32_t)r->hi);
+    }
+    lut8_apply(n, table);
+    return true;
+}
+
 bool int_requantize(struct int_node *n)
 {
     const struct encoding *from = n->xe[0], *to = n->ye;
@@ -58,6 +75,8 @@ bool int_requantize(struct int_node *n)
     if (from) {
         r.zx = encoding_zero(from, 0);
         r.m = int_multiplier((double)int_scale(from) / (double)int_scale(to));
+        if (by_table(n, &r))
+            return true;
     }
     parallel_for(tensor_elements(r.x), 16384, from ? rescale : quantise, &r);
     return true;

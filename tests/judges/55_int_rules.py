@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 
+import flatbuffers
 import judge
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from judge import OUT, slipway
 from tflite_build import NUMPY, RANGE, Net
 
@@ -61,7 +63,7 @@ def run(path, samples):
             net.invoke()
             out.append([net.get_tensor(d['index']).copy() for d in net.get_output_details()])
     else:
-        net = runtime.Interpreter.from_file(path, arena_size=1 << 20)
+        net = runtime.Interpreter.from_file(path, arena_size=64 << 20)
         for inputs in samples:
             for i, x in enumerate(inputs):
                 net.set_input(x, i)
@@ -975,6 +977,47 @@ def lstm_everything(c):
 NOT_ASKED = {('litert', 'sum_ i8'), ('litert', 'sum_ u8'), ('litert', 'sum_ i16'), ('litert', 'svdf_int8_memory i8'), ('tflm', 'compare i16'), ('tflm', 'space_to_batch_nd i8')}
 
 
+# -- real nets: every tensor that an operator makes is an output ------------------------------------------------------
+
+NETS = [('tflite/kws_dscnn_int8', 1), ('tflite/resnet8_cifar10_int8', 1), ('tflite/mobilenet_v2_1.0_224_ptq_int8', 1),
+        ('tflite/person_detect_int8', 1), ('tflite/mobilenet_v1_0.25_128_quant', 1), ('tflite/lstm_mnist_int8', 3),
+        ('tflite/keyword_svdf_int8', 8), ('tflite/deeplabv3_mnv2_dm05_u8', 1), ('fresh/dwsep_litert_w8a8', 1)]
+
+
+class RealNet:
+    """A trained net, its tensors renamed and all made outputs; seeded noise over the stored range."""
+
+    def __init__(self, path, steps):
+        self.name, self.steps, self.kernels = os.path.basename(path), steps, 'BUILTIN_REF'
+        self.group = 'net ' + self.name
+        data = open(f'{judge.SHARED}/models/{path}.tflite', 'rb').read()
+        m = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+        g = m.subgraphs[0]
+        for i, t in enumerate(g.tensors):
+            t.name = f't{i}'
+        self.inputs = [int(i) for i in g.inputs]
+        self.outputs = [int(o) for op in g.operators for o in op.outputs]
+        g.outputs = np.int32(self.outputs)
+        m.signatureDefs, m.metadata = [], []
+        b = flatbuffers.Builder(1 << 20)
+        b.Finish(m.Pack(b), file_identifier=b'TFL3')
+        open(f'{OUT}/{self.name}.tflite', 'wb').write(b.Output())
+        os.makedirs(f'{OUT}/{self.name}')
+        rng = np.random.default_rng(5)
+        kinds = {9: np.int8, 3: np.uint8, 7: np.int16, 0: np.float32}
+        for k in range(steps):
+            for i, t in enumerate(self.inputs):
+                d = kinds[g.tensors[t].type]
+                x = (rng.standard_normal(g.tensors[t].shape) if d == np.float32 else
+                     rng.integers(np.iinfo(d).min, np.iinfo(d).max + 1, g.tensors[t].shape))
+                np.save(f'{OUT}/{self.name}/{k}_{i}.npy', x.astype(d))
+        self.n_out = len(self.outputs)
+
+
+def real_nets():
+    return [RealNet(p, n) for p, n in NETS if os.path.exists(f'{judge.SHARED}/models/{p}.tflite')]
+
+
 # -- judging --------------------------------------------------------------------------------------------------------
 
 def differing(case, rules, want, got):
@@ -1025,6 +1068,8 @@ def main():
         f(c)
         c.finish()
         made.append(c)
+    if not only or 'net' in only:
+        made += real_nets()
     groups = {}
     for c in made:
         groups.setdefault(c.group, []).append(c)
