@@ -31,7 +31,10 @@ static void make_data(void)
 static bool same(const struct stats *a, const struct stats *b)
 {
     return a->n == b->n && a->min == b->min && a->max == b->max && a->e == b->e &&
-           a->first == b->first && memcmp(a->count, b->count, HIST_BINS * sizeof *a->count) == 0;
+           a->first == b->first && a->n_samples == b->n_samples &&
+           memcmp(&a->sum_min, &b->sum_min, sizeof a->sum_min) == 0 &&
+           memcmp(&a->sum_max, &b->sum_max, sizeof a->sum_max) == 0 &&
+           memcmp(a->count, b->count, HIST_BINS * sizeof *a->count) == 0;
 }
 
 static struct stats all_at_once(struct arena *a, struct stats_scratch *scratch)
@@ -87,6 +90,60 @@ static void test_threads(void **state)
     arena_free(a);
 }
 
+/* Every instruction set counts alike; values of all sizes, negative ones that vanish beside a bin. */
+static void test_instruction_sets(void **state)
+{
+    static const char *const isa[] = { "base", "v3", "v4" };
+    struct arena *a = arena_new();
+    static float x[N];
+    struct stats first, s;
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = i % 7 == 0 ? -1e-44f : i % 7 == 1 ? -3e38f / (float)(i + 1) : data[i] * 1e9f;
+    for (size_t k = 0; k < COUNT(isa); k++) {
+        setenv("SLIPWAY_ISA", isa[k], 1);
+        stats_init(&s, a, STATS_HISTOGRAM);
+        stats_add(&s, x, N, stats_scratch_new(a));
+        if (k == 0)
+            first = s;
+        assert_true(same(&first, &s));
+    }
+    for (int i = 0; i < HIST_BINS; i++) { /* by hand, in double */
+        uint64_t want = 0;
+
+        for (int j = 0; i % 100 == 0 && j < N; j++)
+            want += (double)x[j] >= stats_bin_low(&s, i) && (double)x[j] < stats_bin_low(&s, i + 1);
+        if (i % 100 == 0)
+            assert_int_equal(s.count[i], want);
+    }
+    unsetenv("SLIPWAY_ISA");
+    arena_free(a);
+}
+
+/* Exact, whatever the order: small ones survive beside large ones that cancel. */
+static void test_exact_sum(void **state)
+{
+    static const float hard[] = { 3e38f, 1e-45f, -1.5f, 3e38f, -3e38f, 0.25f, -3e38f, 1e-45f };
+    static const double want = -1.25 + 0x1p-148;
+    struct exact_sum forth = { { 0 } }, back = { { 0 } }, half = { { 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(hard); i++) {
+        exact_sum_add(&forth, hard[i]);
+        exact_sum_add(i % 2 ? &back : &half, hard[COUNT(hard) - 1 - i]);
+    }
+    exact_sum_merge(&back, &half);
+    assert_memory_equal(&forth, &back, sizeof forth);
+    assert_true(exact_sum_valid(&forth));
+    assert_true(exact_sum_value(&forth) == want);
+    exact_sum_add(&forth, 1.25f);
+    assert_true(exact_sum_value(&forth) == 0x1p-148); /* two of the least subnormals */
+    for (int i = 0; i < 1000; i++)
+        exact_sum_add(&forth, 3.4e38f);
+    assert_true(fabs(exact_sum_value(&forth) / (1000 * (double)3.4e38f) - 1) < 1e-15);
+}
+
 static void test_counts_are_right(void **state)
 {
     struct arena *a = arena_new();
@@ -127,10 +184,9 @@ static void test_odd_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_parts),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_counts_are_right),
-        cmocka_unit_test(test_odd_values),
+        cmocka_unit_test(test_order_and_parts),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_instruction_sets), cmocka_unit_test(test_exact_sum),
+        cmocka_unit_test(test_counts_are_right), cmocka_unit_test(test_odd_values),
     };
 
     make_data();
