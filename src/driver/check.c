@@ -199,7 +199,7 @@ static void say_group(struct slip_job *j, const struct profile *p, const struct 
     if (g->first->cure)
         job_say(j, "  cure    %s\n", g->first->cure);
     if (g->first->rewrite)
-        job_say(j, "          convert --target %s does this for you (%s)\n", p->id,
+        job_say(j, "          convert --target %s rewrites it where it can (%s)\n", p->id,
                 g->first->rewrite);
     job_say(j, "  source  %s\n", r->source ? r->source : p->source);
 }

@@ -81,7 +81,7 @@ static void list(struct str *s, const char *what, const struct strs *v)
 {
     str_add(s, what);
     for (int i = 0; i < v->n; i++)
-        str_addf(s, "%s%s", i ? ", " : "", v->v[i]);
+        str_addf(s, "%s%s", i ? ", " : "", *v->v[i] ? v->v[i] : "none");
 }
 
 static void expected(struct str *s, const struct condition *c)
