@@ -1,6 +1,9 @@
 /* test_profile.c - profiles: what is refused in one, each predicate on a graph, those built in. */
+#include <stdlib.h>
+
+#include "base/blob.h"
 #include "ir_help.h"
-#include "profile/profile.h"
+#include "profile/predicate.h"
 
 #define HEAD "id: t\ntitle: T\nsource: S\nformats: [onnx]\n"
 #define RULE HEAD "rules:\n  - {id: r, source: s, op: \"*\", cure: c, "
@@ -204,12 +207,56 @@ static void test_builtin(void **state)
     teardown(&f);
 }
 
+/* -- the pages that list them -------------------------------------------------------------------- */
+static const char *page(struct arena *a, const char *name)
+{
+    const char *root = getenv("SLIPWAY_SOURCE");
+    struct blob *b;
+
+    if (!root)
+        skip();
+    assert_int_equal(blob_map(a, arena_printf(a, "%s/docs/%s", root, name), NULL, &b), OK);
+    return arena_strn(a, (const char *)b->data, b->bytes);
+}
+
+static void test_pages(void **state)
+{
+    struct fixture f;
+    const struct profile *p;
+    const char *text, *name;
+    size_t n;
+
+    (void)state;
+    setup(&f);
+    for (size_t k = 0; (name = profile_builtin(k, &text, &n)) != NULL; k++) {
+        struct str row;
+
+        assert_int_equal(profile_load(f.arena, name, &f.diags, &p), OK);
+        str_init(&row, f.arena);
+        str_addf(&row, "\n| `%s`", p->id);
+        for (int i = 0; i < p->aliases.n; i++)
+            str_addf(&row, ", `%s`", p->aliases.v[i]);
+        str_addf(&row, " | %s | %s |\n", p->formats.v[0], p->title);
+        if (!strstr(page(f.arena, "check.md"), str_text(&row)))
+            fail_msg("docs/check.md lacks the row %s", str_text(&row));
+    }
+    for (int i = 0; i < PRED_COUNT; i++) {
+        const char *row = arena_printf(f.arena, "\n| `%s` | ", predicate_defs[i].name);
+
+        if (!strstr(page(f.arena, "howto/new-target.md"), row) ||
+            !strstr(page(f.arena, "howto/new-target.md"), predicate_defs[i].doc))
+            fail_msg("docs/howto/new-target.md lacks the row of %s", predicate_defs[i].name);
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_predicates),
         cmocka_unit_test(test_builtin),
+        cmocka_unit_test(test_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
