@@ -270,6 +270,16 @@ static void free_graph(void *g)
     graph_free(g);
 }
 
+/* A graph goes with its diagnostics' arena, too, which may end before the plan's: what is held then
+ * says that it is gone. */
+static void free_held_graph(void *p)
+{
+    struct arena **held = p;
+
+    arena_free(*held);
+    *held = NULL;
+}
+
 /* A clone whose inputs have the shapes at hand. */
 static enum status clone_bound(struct graph *g, struct bound *b, const struct tensor *in)
 {
@@ -279,7 +289,10 @@ static enum status clone_bound(struct graph *g, struct bound *b, const struct te
     size_t at = 0;
 
     c = graph_clone_map(g, g->diags, map);
-    arena_defer(b->arena, free_graph, c);
+    if (c->held)
+        arena_defer(b->arena, free_held_graph, c->held);
+    else
+        arena_defer(b->arena, free_graph, c);
     r = graph_region(c, MAIN_REGION);
     for (size_t i = 0; i < r->n_inputs; i++) {
         struct value *v = graph_value(c, r->inputs[i]);
