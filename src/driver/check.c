@@ -7,7 +7,6 @@
 #include "base/os.h"
 #include "driver/session.h"
 #include "format/format.h"
-#include "ir/op.h"
 #include "pass/pass.h"
 
 #define NAMES_SHOWN 6
@@ -127,72 +126,6 @@ enum status check_converted(struct slip_job *j, struct graph *g, const struct pr
         &path));
     TRY(f->write(g, path, &w));
     return check_file(j, path, p, g, out);
-}
-
-/* -- what was quantised against what the target takes ------------------------------------------- */
-static bool is_product(enum op_id op)
-{
-    return op == OP_conv || op == OP_conv_transpose || op == OP_gemm || op == OP_mat_mul ||
-           op == OP_fully_connected || op == OP_batch_mat_mul;
-}
-
-static const char *pair_list(struct slip_job *j, const struct profile_quant *q)
-{
-    struct str s;
-
-    str_init(&s, j->arena);
-    for (size_t i = 0; i < q->n_pairs; i++)
-        str_addf(&s, "%s%s with %s", i ? ", " : "", dtype_name(q->pairs[i].weight),
-                 dtype_name(q->pairs[i].activation));
-    return str_text(&s);
-}
-
-/* What the target's section `quant` does not allow of the weights w of activations x; NULL: all is well. */
-static const char *conflict(struct slip_job *j, const struct profile *p, enum op_id op,
-                            const struct encoding *x, const struct encoding *w)
-{
-    const struct profile_quant *q = &p->quant;
-    bool legal = q->n_pairs == 0;
-
-    for (size_t i = 0; i < q->n_pairs; i++)
-        legal = legal || (q->pairs[i].activation == x->storage && q->pairs[i].weight == w->storage);
-    if (!legal)
-        return arena_printf(j->arena, "weights %s with activations %s, the target takes %s",
-                            dtype_name(w->storage), dtype_name(x->storage), pair_list(j, q));
-    if (w->n > 1 && !profile_per_channel(p, op))
-        return "a scale for each channel of its weights, the target takes one";
-    for (int64_t i = 0; q->weight_sign == SIGN_SYMMETRIC && i < w->n; i++)
-        if (encoding_zero(w, i) != 0 && dtype_is_signed(w->storage))
-            return "weights with a zero point, the target takes symmetric ones";
-    return NULL;
-}
-
-enum status check_quantised(struct slip_job *j, const struct graph *g, const struct profile *p,
-                            const char *scheme)
-{
-    if (!p->quant.given)
-        return OK;
-    for (node_id n = graph_walk_first(g); has_node(n); n = graph_walk_next(g, n)) {
-        const struct node *x = graph_node(g, n);
-        const value_id v = node_in(x, 0), w = node_in(x, 1);
-
-        if (!is_product(x->op) || !has_value(v) || !has_value(w) || !graph_is_const(g, w))
-            continue;
-        const struct encoding *ev = graph_value(g, v)->enc, *ew = graph_value(g, w)->enc;
-        const char *why = ev && ew ? conflict(j, p, x->op, ev, ew) : NULL;
-
-        if (!why)
-            continue;
-        const enum status st = diag_error(j->diags, DIAG_target, graph_where(g, n),
-                                          "scheme %s against target %s: %s", scheme, p->id, why);
-
-        if (p->quant.default_scheme)
-            diag_hint(j->diags,
-                      "the target's own scheme is %s: leave --quantize and its options away",
-                      p->quant.default_scheme);
-        return st;
-    }
-    return OK;
 }
 
 /* -- the report --------------------------------------------------------------------------------- */

@@ -15,10 +15,6 @@ enum status check_format(struct slip_job *j, const char *path, const struct prof
 /* A graph as convert would write it for the profile; the graph is prepared for that format. */
 enum status check_converted(struct slip_job *j, struct graph *g, const struct profile *p,
                             struct violations *out);
-/* An annotated graph against the profile's section `quant`: types, symmetry and granularity of the
- * weights that the scheme chose. A conflict is an error that names both. */
-enum status check_quantised(struct slip_job *j, const struct graph *g, const struct profile *p,
-                            const char *scheme);
 /* Adds to the job's text, and members to the open object of its JSON. */
 void check_report(struct slip_job *j, const char *path, const struct profile *p,
                   const struct violations *v);

@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "driver/analysis.h"
-#include "driver/check.h"
 #include "driver/legalise.h"
 #include "pass/pass.h"
 
@@ -344,8 +343,6 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
             return OK;
         if (only_analysis)
             return analysis_report(j, &q, NULL);
-        if (legal.profile)
-            TRY(check_quantised(j, g, legal.profile, scheme));
     }
     if (strcmp(f->name, "onnx") == 0)
         TRY(passes_run(g, "unfold-qdq", &p));
