@@ -27,7 +27,7 @@ TYPES = {np.dtype(t) for t in ('float32', 'int32', 'int64', 'bool', 'uint8', 'in
 KNOWN = {name: why for why, names in (
     ("LiteRT's reference resolver has no such kernel", '''
         test_ceil test_ceil_example test_elu_default test_round'''),
-    ('open, ours: a mask whose row is -inf throughout', '''
+    ("LiteRT's ADD keeps within the finite numbers: a masked score of -inf becomes the least of them", '''
         test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal_expanded
         test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal_expanded'''),
 ) for name in names.split()}
