@@ -59,7 +59,9 @@ static enum status page(struct slip_job *j, const struct quant_report *q, const 
                              .bytes_before = size_of(j->argument[0]),
                              .bytes_after = size_of(out),
                              .notes = q->notes,
-                             .n_notes = q->n_notes };
+                             .n_notes = q->n_notes,
+                             .findings = q->findings,
+                             .n_findings = q->n_findings };
     struct blob *model;
 
     TRY(blob_map(m, j->argument[0], j->diags, &model));
@@ -88,5 +90,7 @@ enum status analysis_report(struct slip_job *j, const struct quant_report *q, co
     report_text(&j->text, q->analysis, false);
     jsonw_key(&j->json, "analysis");
     report_json(&j->json, q->analysis);
+    jsonw_key(&j->json, "preflight");
+    report_findings(&j->json, q->findings, q->n_findings);
     return job_has(j, "report") ? page(j, q, out) : OK;
 }

@@ -117,7 +117,7 @@ static void say_tensor(struct slip_job *j, const struct diff_tensor *t)
         job_say(j, "  b cuts off %.1f %% of a's range", 100 * t->outside[1]);
     if (t->outside[0] > 0.001)
         job_say(j, "  a cuts off %.1f %% of b's range", 100 * t->outside[0]);
-    if (t->weights && *t->what)
+    if (t->weights && t->contents.sum_dd > 0)
         job_say(j, "  contents SQNR %.2f dB, max |d| %.4g", compare_sqnr(&t->contents),
                 t->contents.max_ad);
     for (int s = 0; s < 2; s++)

@@ -343,7 +343,7 @@ static void report_layers(struct verification *v, const struct candidate *c)
     struct slip_job *j = v->job;
     struct jsonw *w = &j->json;
     enum { SHOWN = 15 };
-    size_t n;
+    size_t n, unlike = 0;
     const struct layer_pair **p = layers_worst(c->layers, &n);
 
     job_say(j, "  %zu layers, worst first:\n", n);
@@ -367,6 +367,10 @@ static void report_layers(struct verification *v, const struct candidate *c)
     jsonw_end(w);
     if (n > SHOWN)
         job_say(j, "    (%zu more: --json)\n", n - SHOWN);
+    for (size_t i = 0; i < c->layers->n; i++)
+        unlike += c->layers->pair[i].unlike;
+    if (unlike)
+        job_say(j, "    (%zu of other shapes are not compared)\n", unlike);
 }
 
 static bool has_bounds(const struct slip_job *j)

@@ -131,3 +131,27 @@ void report_json(struct jsonw *w, const struct analysis *a)
     jsonw_end(w);
     jsonw_end(w);
 }
+
+void report_findings(struct jsonw *w, const struct preflight_finding *f, size_t n)
+{
+    static const char *const kinds[PREFLIGHT_KINDS] = {
+        [PREFLIGHT_DEAD] = "dead",
+        [PREFLIGHT_INFINITE] = "infinite",
+        [PREFLIGHT_NARROW] = "narrow",
+        [PREFLIGHT_ONE_CANDIDATE] = "one-candidate",
+        [PREFLIGHT_DEAD_CHANNELS] = "dead-channels",
+        [PREFLIGHT_UNEVEN] = "uneven",
+        [PREFLIGHT_BIAS] = "bias",
+    };
+
+    jsonw_array(w);
+    for (size_t i = 0; i < n; i++) {
+        jsonw_object(w);
+        jsonw_kstring(w, "kind", kinds[f[i].kind]);
+        jsonw_kstring(w, "tensor", f[i].tensor);
+        jsonw_kstring(w, "finding", f[i].text);
+        jsonw_kstring(w, "cure", f[i].cure);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}

@@ -152,6 +152,30 @@ static void layers(struct str *out, const struct analysis *a, const size_t *orde
     page_details(out, a, order);
 }
 
+static void foretold(struct str *out, const struct report_page *p)
+{
+    enum { SHOWN = 60 };
+
+    if (p->n_findings == 0)
+        return;
+    str_add(out, "<h2>Seen without a run</h2>\n<div class=scroll><table id=findings><thead><tr>"
+                 "<th>tensor<th>finding<th>what helps</thead><tbody>\n");
+    for (size_t i = 0; i < p->n_findings && i < SHOWN; i++) {
+        const struct preflight_finding *f = &p->findings[i];
+
+        str_add(out, "<tr><td class=name>");
+        html_text(out, f->tensor);
+        str_add(out, "<td>");
+        html_text(out, f->text);
+        str_add(out, "<td>");
+        html_text(out, f->cure);
+        str_add(out, "\n");
+    }
+    str_add(out, "</table></div>\n");
+    if (p->n_findings > SHOWN)
+        str_addf(out, "<p class=small>The first %d of %zu.</p>\n", SHOWN, p->n_findings);
+}
+
 static void evidence(struct str *out, const struct report_page *p)
 {
     const struct sim_counters *c = &p->analysis->count;
@@ -209,6 +233,7 @@ enum status report_html(const struct report_page *p, const char *path, struct ar
     summary(&out, p, order);
     sources(&out, p->analysis);
     layers(&out, p->analysis, order);
+    foretold(&out, p);
     evidence(&out, p);
     repeat(&out, p);
     str_addf(&out, "<script>%s</script>\n</html>\n", page_script);

@@ -4,11 +4,15 @@
 
 #include "base/jsonw.h"
 #include "quant/analyse.h"
+#include "quant/preflight.h"
 
 /* The worst layers (all: every layer) and where the loss comes from. */
 void report_text(struct str *out, const struct analysis *a, bool all);
 /* One object with everything. */
 void report_json(struct jsonw *w, const struct analysis *a);
+
+/* An array of what was foretold without a run. */
+void report_findings(struct jsonw *w, const struct preflight_finding *f, size_t n);
 
 struct report_setting {
     const char *name, *value;
@@ -24,6 +28,8 @@ struct report_page {
     int64_t bytes_before, bytes_after; /* -1: not known */
     const char *const *notes;
     size_t n_notes;
+    const struct preflight_finding *findings;
+    size_t n_findings;
 };
 enum status report_html(const struct report_page *p, const char *path, struct arena *a,
                         struct diags *ds);

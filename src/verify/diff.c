@@ -57,6 +57,12 @@ static void set_layout(struct diff_view *t, int rank, const uint8_t *perm)
         t->type.dim[perm[i]] = was.dim[i];
 }
 
+/* The ONNX writer's names for values that have none: a number that other files give to others. */
+static bool is_made_up(const char *name)
+{
+    return str_starts(name, "v_") && name[2] && name[2 + strspn(name + 2, "0123456789")] == '\0';
+}
+
 static void add_value(struct diff *d, int side, const char *name, value_id v,
                       const struct origin *o)
 {
@@ -65,7 +71,8 @@ static void add_value(struct diff *d, int side, const char *name, value_id v,
     const struct value *x = graph_value(g, v);
     struct diff_view *t;
 
-    if (!name || !*name || x->type.kind != TYPE_TENSOR || (!x->uses && x->kind == VALUE_CONST))
+    if (!name || !*name || is_made_up(name) || x->type.kind != TYPE_TENSOR ||
+        (!x->uses && x->kind == VALUE_CONST))
         return;
     t = diff_view_of(d, side, name);
     if (t->present)
@@ -111,14 +118,32 @@ static int by_name(const void *a, const void *b)
     return str_natural_cmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* "Conv_0_412" beside a "Conv_0": a rewrite made it, and its number says nothing. */
+static bool is_numbered(const char *name, const struct strmap *all)
+{
+    const char *last = strrchr(name, '_');
+    uint32_t ignored;
+
+    return last && last[1] && last[1 + strspn(last + 1, "0123456789")] == '\0' &&
+           strmap_getn(all, name, (size_t)(last - name), &ignored);
+}
+
 static const char **node_names(struct diff *d, int side, size_t *n)
 {
     struct graph *g = d->graph[side];
     const char **name = ARENA_ARRAY(d->arena, const char *, g->n_nodes + 1);
+    struct strmap all;
 
+    strmap_init(&all, d->arena);
     for (node_id x = graph_walk_first(g); has_node(x); x = graph_walk_next(g, x))
-        if (is_structure(graph_node(g, x)) && graph_where(g, x).node)
-            name[(*n)++] = graph_where(g, x).node;
+        if (graph_node(g, x)->name)
+            strmap_put(&all, graph_node(g, x)->name, x.i);
+    for (node_id x = graph_walk_first(g); has_node(x); x = graph_walk_next(g, x)) {
+        const char *s = graph_node(g, x)->name;
+
+        if (s && is_structure(graph_node(g, x)) && !is_made_up(s) && !is_numbered(s, &all))
+            name[(*n)++] = s;
+    }
     qsort(name, *n, sizeof *name, by_name);
     return name;
 }
@@ -226,8 +251,10 @@ static const char *compare_encodings(struct diff *d, struct diff_tensor *t)
     if (power[0] > 0 && power[1] > 0)
         t->noise_db = 10 * log10(power[1] / power[0]);
     codes = dtype_bits(a->storage) == dtype_bits(b->storage);
-    if (!codes)
+    if (!codes) {
+        t->zero_shift = 0; /* counted in other steps */
         return "bits";
+    }
     if (a->n != b->n)
         return a->n == 1 ? "one scale against one per channel" : "one per channel against one";
     if (!same_scales(d, t))

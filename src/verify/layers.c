@@ -122,27 +122,95 @@ void layers_match(struct layers *l, struct arena *a, struct graph *ref, struct g
     }
 }
 
+/* The same dims but for those of 1: reshaped, not rearranged. */
+static bool same_order(const struct tensor *a, const struct tensor *b)
+{
+    int i = 0, k = 0;
+
+    for (;;) {
+        while (i < a->rank && a->dim[i] == 1)
+            i++;
+        while (k < b->rank && b->dim[k] == 1)
+            k++;
+        if (i == a->rank || k == b->rank)
+            return i == a->rank && k == b->rank;
+        if (a->dim[i++] != b->dim[k++])
+            return false;
+    }
+}
+
+/* The next permutation in lexical order; false after the last. */
+static bool next_permutation(uint8_t *p, int n)
+{
+    int i = n - 2, k = n - 1;
+    uint8_t t;
+
+    while (i >= 0 && p[i] >= p[i + 1])
+        i--;
+    if (i < 0)
+        return false;
+    while (p[k] <= p[i])
+        k--;
+    t = p[i];
+    p[i] = p[k];
+    p[k] = t;
+    for (int a = i + 1, b = n - 1; a < b; a++, b--) {
+        t = p[a];
+        p[a] = p[b];
+        p[b] = t;
+    }
+    return true;
+}
+
+/* Rewrites move whole tensors to other layouts, and the file does not say which: of all orders of the
+ * dims that make the shapes agree, the one that lies nearest on the first sample. */
+static void find_layout(struct layer_pair *p, const struct tensor *ref, const struct tensor *f,
+                        struct pool *pool)
+{
+    enum { RANK = 5 };
+    struct io io = { .perm_rank = ref->rank };
+    double best = HUGE_VAL;
+
+    p->tried = true;
+    p->unlike = !same_order(f, ref);
+    if (!p->unlike || ref->rank != f->rank || ref->rank > RANK)
+        return;
+    for (int d = 0; d < ref->rank; d++)
+        io.perm[d] = (uint8_t)d;
+    do {
+        struct compare c = { 0 };
+        struct tensor x;
+        bool fits = true;
+
+        for (int d = 0; d < ref->rank; d++)
+            fits &= f->dim[d] == ref->dim[io.perm[d]];
+        if (!fits || !match_unpermute(f, &io, pool, &x))
+            continue;
+        compare_add(&c, ref, &x);
+        if (c.sum_dd < best) {
+            best = c.sum_dd;
+            p->layout = io;
+            p->unlike = false;
+        }
+        pool_reset(pool);
+    } while (next_permutation(io.perm, ref->rank));
+}
+
 /* The candidate's tensor in real numbers and the original's layout; false: shapes differ. */
 static bool align(struct layers *l, struct layer_pair *p, const struct tensor *ref,
-                  const struct tensor *t, struct pool *pool, struct tensor *out)
+                  const struct tensor *t, struct arena *scratch, struct tensor *out)
 {
     const struct encoding *e = graph_value(l->cand, p->cand)->enc;
     struct tensor f = *t;
 
     if (e && t->dtype == e->storage && !dtype_is_float(t->dtype)) {
         tensor_shape(&f, DT_f32, t->rank, t->dim);
-        f.data = pool_alloc(pool, f.bytes + 1);
+        f.data = pool_alloc(pool_new(scratch), f.bytes + 1);
         codec_decode(e, t, f.data);
     }
-    if (!p->tried) {
-        struct io r = { .type = tensor_type(ref) };
-
-        p->tried = true;
-        p->layout.type = tensor_type(t);
-        match_layout(&p->layout, &r);
-    }
-    return tensor_elements(&f) == tensor_elements(ref) &&
-           match_unpermute(&f, &p->layout, pool, out);
+    if (!p->tried)
+        find_layout(p, ref, &f, pool_new(scratch));
+    return !p->unlike && match_unpermute(&f, &p->layout, pool_new(scratch), out);
 }
 
 void layers_see(void *ctx, value_id v, const struct tensor *t)
@@ -156,10 +224,8 @@ void layers_see(void *ctx, value_id v, const struct tensor *t)
     if (!ref || p->unlike)
         return;
     scratch = arena_new_in(l->arena);
-    if (align(l, p, ref, t, pool_new(scratch), &x))
+    if (align(l, p, ref, t, scratch, &x))
         compare_add(&p->cmp, ref, &x);
-    else
-        p->unlike = true;
     arena_free(scratch);
 }
 

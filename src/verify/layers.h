@@ -2,8 +2,8 @@
  *
  * A value of the artifact stands against the original's of the same name (provenance, then the file's own
  * names, then --map). Where the artifact has folded the activation behind a value into it, the value
- * after that activation counts; where it stores a value and restores it, the restored one. Channels-last
- * values are compared in the original's layout.
+ * after that activation counts; where it stores a value and restores it, the restored one. Values whose
+ * dims were moved are compared in the original's order of dims.
  */
 #ifndef VERIFY_LAYERS_H
 #define VERIFY_LAYERS_H
