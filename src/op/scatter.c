@@ -257,7 +257,12 @@ static enum status tensor_scatter_infer(struct infer *in)
         else if (dim_is_const(x->dim[d]) && dim_is_const(u->dim[d]) && u->dim[d] > x->dim[d])
             return infer_error(in, DIAG_shape, 1, "dim %d is %" PRId64 ", the cache has %" PRId64,
                                d, u->dim[d], x->dim[d]);
-    return OK;
+    const struct type *where = in->nx > 2 ? in->x[2] : NULL;
+    if (!where || where->rank == RANK_UNKNOWN)
+        return OK;
+    if (where->rank != 1)
+        return infer_error(in, DIAG_shape, 2, "has rank %d, expected 1", where->rank);
+    return infer_same_dim(in, 2, 0, x->dim[0], where->dim[0], &dim);
 }
 
 static enum status tensor_scatter_eval(struct eval *e)
@@ -276,14 +281,15 @@ static enum status tensor_scatter_eval(struct eval *e)
     if (x->bytes)
         memcpy(e->y[0].data, x->data, x->bytes);
     for (int64_t o = 0; o < outer; o++) {
-        const int64_t first = where ? tensor_get_i64(where, o / per) : 0;
+        int64_t first = where ? tensor_get_i64(where, o / per) : 0;
+        if (at->mode && n)
+            first = first % n < 0 ? first % n + n : first % n;
+        if (m && (first < 0 || first > n || (!at->mode && first > n - m)))
+            return eval_error(e, DIAG_index, 2,
+                              "rows from %" PRId64 " on are outside the cache of %" PRId64, first,
+                              n);
         for (int64_t i = 0; i < m; i++) {
-            int64_t to = first + i;
-            if (at->mode)
-                to = to % n < 0 ? to % n + n : to % n;
-            if (to < 0 || to >= n)
-                return eval_error(e, DIAG_index, 2,
-                                  "row %" PRId64 " is outside the cache of %" PRId64, to, n);
+            const int64_t to = first + i < n ? first + i : first + i - n;
             memcpy((char *)e->y[0].data + (size_t)(o * n + to) * run,
                    (const char *)u->data + (size_t)(o * m + i) * run, run);
         }

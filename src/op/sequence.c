@@ -213,6 +213,8 @@ static enum status concat_eval(struct eval *e)
     int64_t dims[MAX_RANK];
     int axis = 0, rank = 0;
 
+    if (s->dtype != DT_string && dtype_bits(s->dtype) < 8)
+        return eval_error(e, DIAG_dtype, 0, "is of %s, of less than a byte", dtype_name(s->dtype));
     TRY(joined_dims(e, &axis, &rank, dims));
     TRY(eval_alloc(e, 0, s->items[0].dtype, rank, dims));
     const size_t w = elem_bytes(e->y[0].dtype);

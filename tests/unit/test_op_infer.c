@@ -106,6 +106,7 @@ static const struct row shapes[] = {
     { "%x : f32[2]", "%y = sequence_length(%x)", "is a tensor, expected a sequence" },
     { "%x : f32[2]", "%o = optional(%x)\n%y = split_to_sequence(%o)", "is an optional, expected a tensor" },
     { "%x : f32[2]", "%o = optional(%x)\n%y = optional(%o)", "is an optional already" },
+    { "%x : f32[2,4,3], %u : f32[2,1,3], %i : i64[1]", "%y = tensor_scatter(%x, %u, %i)", "input 2" },
     { "%x : f32[1,5,5], %i : i64[2]", "%b = const i64[2] {1, 5}\n%y = col2im(%x, %i, %b)", "f32[1,?,?,?]" },
     { "%x : f32[N,5,5], %b : i64[2]", "%i = const i64[2] {5, 6}\n%y = col2im(%x, %i, %b)", "f32[N,?,5,6]" },
 };
