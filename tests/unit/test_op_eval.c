@@ -137,7 +137,7 @@ static const struct row indices[] = {
     { "%a = const i32[1,3,1] {1, 2, 3}\n%u = const i32[1,2,1] {8, 9}\n%w = const i64[1] {2}\n%y = tensor_scatter(%a, %u, %w) {mode=circular}",
       "i32[1,3,1] 9 2 8" },
     { "%a = const i32[1,3,1] {1, 2, 3}\n%u = const i32[1,2,1] {8, 9}\n%w = const i64[1] {2}\n%y = tensor_scatter(%a, %u, %w)",
-      "t.slip: node \"y\" (tensor_scatter), input 2 \"write_indices\": error: row 3 is outside the cache of 3 [index]\n" },
+      "t.slip: node \"y\" (tensor_scatter), input 2 \"write_indices\": error: rows from 2 on are outside the cache of 3 [index]\n" },
     { "%a = const f32[5] {1, 3, nan(0x7fc00000), 3, 2}\n%k = const i64[1] {3}\n%y, %i = top_k(%a, %k)", "f32[3] nan 3 3" },
     { "%a = const f32[5] {1, 3, 0, 3, 2}\n%k = const i64[1] {2}\n%v, %y = top_k(%a, %k)", "i64[2] 1 3" },
     { "%a = const i32[4] {3, 1, 3, 2}\n%u, %i, %y = unique(%a)", "i64[4] 2 0 2 1" },
