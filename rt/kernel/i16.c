@@ -161,6 +161,7 @@ static inline int32_t scaled(int32_t x, int32_t q, int32_t left, int32_t right, 
 #if VECTOR_BYTES >= 32
 typedef long long longs __attribute__((vector_size(VECTOR_BYTES)));
 typedef unsigned long long ulongs __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t usums __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t words __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 
 /* 64-bit products of the even lanes. */
@@ -186,11 +187,11 @@ static inline sums scaled_vector(sums x, sums q, sums left, sums right, sums zer
 {
     const ulongs below = (ulongs){ 0 } + UINT32_MAX;
     const longs half = (longs){ 0 } + (1 << 30);
-    const sums shifted = x << left;
+    const sums shifted = (sums)((usums)x << (usums)left);
     const longs even = even_products(shifted, q) + half;
     const longs odd = even_products((sums)((ulongs)shifted >> 32), (sums)((ulongs)q >> 32)) + half;
     const sums high = (sums)(((ulongs)even >> 31 & below) | ((ulongs)odd << 1 & ~below));
-    const sums mask = (((sums){ 0 } + 1) << right) - 1;
+    const sums mask = (sums)((((usums){ 0 } + 1) << (usums)right) - 1);
     const sums up = (high & mask) > (mask >> 1) - (high < 0);
     sums y = (high >> right) - up; /* true is -1 */
 

@@ -1,7 +1,7 @@
 /* scheme_int8_dynamic.c - 8-bit weights, activations quantised at run time; no calibration.
  *
  * TFLite: the weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED are stored as int8 per channel
- * ("hybrid" operators; tflite.md 4.3): here just an encoding on the weight. ONNX: the operator becomes
+ * ("hybrid" operators): here just an encoding on the weight. ONNX: the operator becomes
  *
  *     xq, xs, xz = dynamic_quantize_linear(x)
  *     y = cast(mat_mul_integer | conv_integer (xq, wq, xz [, wz]), f32) * (xs * ws) [+ bias]

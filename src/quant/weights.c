@@ -4,7 +4,7 @@
  * output channel or per tensor. Unsigned ones have the zero point their range asks for.
  * Bias: 32 bits (64 beside 16-bit activations in TFLite), scale = s_input * s_weight (the float32
  * product), zero point 0. Where a bias does not fit at that scale, the weight's scale of that channel is
- * raised (quant.md 3.9). At 8 bits a bias has a range of its own, as SNPE stores it (dlc.md section 7).
+ * raised. At 8 bits a bias has a range of its own, as SNPE stores it.
  */
 #include <math.h>
 #include <string.h>
