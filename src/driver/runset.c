@@ -80,7 +80,7 @@ static struct sample_input *describe(struct slip_job *j, const struct graph *g)
             state |= same_value(g->state[s].in, r->inputs[i]);
         if (state)
             continue;
-        in[n] = (struct sample_input){ g->io_in[n].name, v->type, v->enc };
+        in[n] = (struct sample_input){ .name = g->io_in[n].name, .type = v->type, .enc = v->enc };
         n++;
     }
     return in;

@@ -316,3 +316,32 @@ void tensor_from_f64(struct tensor *t, int64_t first, int64_t n, const double *i
     }
     /* clang-format on */
 }
+
+void tensor_permute(const struct tensor *t, const uint8_t *perm, struct pool *pool,
+                    struct tensor *out)
+{
+    const int64_t n = tensor_elements(t);
+    int64_t dim[MAX_RANK], stride[MAX_RANK], step[MAX_RANK], at[MAX_RANK] = { 0 }, from = 0;
+    const size_t size = n ? t->bytes / (size_t)n : 1;
+
+    for (int d = t->rank - 1; d >= 0; d--)
+        stride[d] = d == t->rank - 1 ? 1 : stride[d + 1] * t->dim[d + 1];
+    for (int d = 0; d < t->rank; d++) {
+        dim[d] = t->dim[perm[d]];
+        step[d] = stride[perm[d]];
+    }
+    *out = *t;
+    tensor_shape(out, t->dtype, t->rank, dim);
+    out->data = pool_alloc(pool, out->bytes + 1);
+    for (int64_t i = 0; i < n; i++) {
+        memcpy((char *)out->data + (size_t)i * size, (const char *)t->data + (size_t)from * size,
+               size);
+        for (int d = t->rank - 1; d >= 0; d--) {
+            from += step[d];
+            if (++at[d] < dim[d])
+                break;
+            from -= step[d] * dim[d];
+            at[d] = 0;
+        }
+    }
+}

@@ -36,5 +36,8 @@ void tensor_from_f64(struct tensor *t, int64_t first, int64_t n, const double *i
 /* Deep copy into a pool (data and items), and its end (src/ir/eval.c). */
 void tensor_clone(struct pool *p, const struct tensor *src, struct tensor *dst);
 void tensor_release(struct pool *p, struct tensor *t);
+/* A copy in the pool whose dim d is t's dim perm[d]; not for sub-byte types. */
+void tensor_permute(const struct tensor *t, const uint8_t *perm, struct pool *pool,
+                    struct tensor *out);
 
 #endif

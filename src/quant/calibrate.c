@@ -37,8 +37,10 @@ static struct sample_input *inputs_of(struct quant *q)
             state |= same_value(q->g->state[s].in, r->inputs[i]);
         if (state)
             continue;
-        in[n] = (struct sample_input){ q->g->io_in[n].name, graph_value(q->g, r->inputs[i])->type,
-                                       NULL };
+        in[n] = (struct sample_input){ .name = q->g->io_in[n].name,
+                                       .type = graph_value(q->g, r->inputs[i])->type,
+                                       .perm_rank = q->g->io_in[n].perm_rank,
+                                       .perm = q->g->io_in[n].perm };
         n++;
     }
     return in;

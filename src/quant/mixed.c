@@ -224,6 +224,8 @@ enum status repair_mixed(struct quant *q)
     struct mixed m = { .q = q, .s = { .q = q, .a = arena_new_in(q->a) } };
     const int64_t want = q->s->mixed.samples;
 
+    /* what cannot be had is said before the samples are run */
+    TRY(quant_check_widths(q, 16, (int)q->s->weights.bits, "mixed precision"));
     TRY(repair_sim(q, &m.s.sim));
     m.s.n = sim_samples(m.s.sim) < want ? sim_samples(m.s.sim) : want;
     m.group = sense_groups(q, m.s.a, &m.n_groups);

@@ -86,7 +86,10 @@ enum status sim_open(struct graph *g, const char *data, int64_t steps, struct ar
             state |= same_value(g->state[k].in, r->inputs[i]);
         if (state)
             continue;
-        in[n] = (struct sample_input){ g->io_in[n].name, graph_value(g, r->inputs[i])->type, NULL };
+        in[n] = (struct sample_input){ .name = g->io_in[n].name,
+                                       .type = graph_value(g, r->inputs[i])->type,
+                                       .perm_rank = g->io_in[n].perm_rank,
+                                       .perm = g->io_in[n].perm };
         n++;
     }
     TRY(samples_open(arena, data, in, (int)n, &so, g->diags, &samples));

@@ -5,7 +5,8 @@
 
 static void read_picture(struct arena *a, const uint8_t *data, size_t size, struct diags *ds)
 {
-    const struct sample_input in = { "x", type_make(DT_f32, 4, (int64_t[]){ 1, 3, 8, 8 }), NULL };
+    const struct sample_input in = { .name = "x",
+                                     .type = type_make(DT_f32, 4, (int64_t[]){ 1, 3, 8, 8 }) };
     const struct prepare p = { .resizer = RESIZE_PIL };
     struct pool *pool = pool_new(a);
     struct picture picture;

@@ -7,8 +7,8 @@
 static void read_text(struct arena *a, const uint8_t *data, size_t size, struct diags *ds)
 {
     const struct sample_input in[] = {
-        { "x", type_make(DT_f32, 4, (int64_t[]){ 1, 3, 2, 2 }), NULL },
-        { "y", type_make(DT_i64, 1, (int64_t[]){ DIM_UNKNOWN }), NULL },
+        { .name = "x", .type = type_make(DT_f32, 4, (int64_t[]){ 1, 3, 2, 2 }) },
+        { .name = "y", .type = type_make(DT_i64, 1, (int64_t[]){ DIM_UNKNOWN }) },
     };
     struct pool *pool = pool_new(a);
     struct tensor out[2];

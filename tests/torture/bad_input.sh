@@ -160,6 +160,7 @@ q tflite-wide-weights 3 'TFLite has no kernels for 16-bit weights' tflite --sche
 q tflite-narrow-bias 3 '32-bit biases only' tflite --scheme int8 --bias-bits 8
 q target-widths 3 'scheme w8a16 asks for 16-bit activations with 8-bit weights, but target npu-4d takes' tflite --scheme w8a16 --target npu-4d
 q target-dispatch 3 'target npu-4d takes i8 with i8' tflite --scheme int8 --target npu-4d --dispatch Relu=w8a16
+q target-mixed 3 'mixed precision: target npu-4d takes i8 with i8' tflite --scheme int8 --target npu-4d --max-high-macs 10
 refuse encodings-what 2 "there is no 'encodings shout'" encodings shout others.json
 refuse encodings-float 1 "no tensor of this model has an encoding" encodings show relu.onnx
 refuse encodings-range 2 "takes NAME=MIN,MAX" encodings set others.json -o out.json --set q=3,2

@@ -125,7 +125,7 @@ static void put_png(struct room *r, const char *name, int h, int w, bool gray)
 
 static struct sample_input input(const char *name, enum dtype dt, int rank, const int64_t *dims)
 {
-    return (struct sample_input){ name, type_make(dt, rank, dims), NULL };
+    return (struct sample_input){ .name = name, .type = type_make(dt, rank, dims) };
 }
 #define DIMS(...)                                                                                  \
     (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[])                       \
@@ -202,6 +202,28 @@ static void test_what_does_not_fit(void **state)
     assert_int_equal(open_x(r, ""), ERR_INVALID);
     assert_string_equal(message(r), ": error: two files for one sample: a.bin and a.raw [data]\n");
     assert_int_equal(pool_bytes(r->pool) > 0, 1);
+}
+
+/* The input was moved channels-last; the data has the original's layout, or the new one. */
+static void test_original_layout(void **state)
+{
+    static const uint8_t perm[] = { 0, 2, 3, 1 };
+    struct room *r = *state;
+    struct sample_input x = input("x", DT_f32, DIMS(1, 2, 3, 4));
+
+    x.perm_rank = 4;
+    x.perm = perm;
+    put_npy(r, "first.npy", DIMS(1, 4, 2, 3), 0);
+    assert_int_equal(open_at(r, in(r, "first.npy"), &x, 1), OK);
+    assert_true(value(r, 0, 0, 1) == 6); /* channel 1 of pixel (0, 0) */
+    assert_true(value(r, 0, 0, 4) == 1 && value(r, 0, 0, 23) == 23);
+    assert_int_equal(r->t[0].dim[3], 4);
+    put_npy(r, "last.npy", DIMS(1, 2, 3, 4), 0);
+    assert_int_equal(open_at(r, in(r, "last.npy"), &x, 1), OK);
+    assert_true(value(r, 0, 0, 1) == 1);
+    put_npy(r, "other.npy", DIMS(1, 3, 2, 4), 0);
+    assert_int_equal(open_at(r, in(r, "other.npy"), &x, 1), OK);
+    assert_int_equal(samples_load(r->s, 0, r->pool, r->t), ERR_INVALID);
 }
 
 static void test_types(void **state)
@@ -454,6 +476,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_one_input_in_natural_order),
         T(test_what_does_not_fit),
+        T(test_original_layout),
         T(test_types),
         T(test_open_dims),
         T(test_several_inputs),

@@ -15,6 +15,10 @@ struct sample_input {
     const char *name;
     struct type type;           /* logical type; dims that may vary are symbols or unknown */
     const struct encoding *enc; /* stored type of the input, NULL: none */
+    /* Dim d of the input is dim perm[d] of the original model's: a tensor that does not fit as it is
+     * may have the original's layout. 0: there is no other layout. */
+    int perm_rank;
+    const uint8_t *perm;
 };
 
 struct samples_options {

@@ -115,17 +115,39 @@ static bool same_sides(const struct type *want, const struct tensor *t)
     return t->rank == want->rank;
 }
 
+/* Does t fit the input as the original model has it, before its dims were moved? */
+static bool fit_original(const struct sample_input *in, struct tensor *t)
+{
+    struct type original = in->type;
+
+    if (in->perm_rank == 0 || in->perm_rank != in->type.rank)
+        return false;
+    for (int d = 0; d < in->perm_rank; d++)
+        original.dim[in->perm[d]] = in->type.dim[d];
+    return fit_dims(&original, t);
+}
+
+static void move_dims(const struct sample_input *in, struct pool *pool, struct tensor *t)
+{
+    struct tensor moved;
+
+    tensor_permute(t, in->perm, pool, &moved);
+    pool_free(pool, t->data);
+    *t = moved;
+}
+
 static enum status fit(struct samples *s, const struct sample_input *in, const char *file,
                        struct pool *pool, struct tensor *t)
 {
     enum status st;
+    bool moved = false;
 
     if (t->kind != in->type.kind)
         return samples_say(s, file, DIAG_data, "holds %s, input \"%s\" does not take it",
                            t->kind == TYPE_TENSOR ? "a tensor" : "a sequence", in->name);
     if (t->kind != TYPE_TENSOR)
         return OK;
-    if (!fit_dims(&in->type, t)) {
+    if (!fit_dims(&in->type, t) && !(moved = fit_original(in, t))) {
         st = samples_say(s, file, DIAG_data, "holds %s, input \"%s\" takes %s",
                          prepare_dims(s->scratch, t->rank, t->dim), in->name,
                          prepare_dims(s->scratch, in->type.rank, in->type.dim));
@@ -133,7 +155,10 @@ static enum status fit(struct samples *s, const struct sample_input *in, const c
             diag_hint(s->diags, "the same sides in another order: NCHW against NHWC?");
         return st;
     }
-    return fit_dtype(s, in, file, pool, t);
+    TRY(fit_dtype(s, in, file, pool, t));
+    if (moved)
+        move_dims(in, pool, t);
+    return OK;
 }
 
 /* ---- the kinds of files ---- */
