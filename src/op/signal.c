@@ -236,8 +236,12 @@ static enum status eval_dft(struct eval *e)
     const int64_t out = y->dim[axis], parts = y->dim[y->rank - 1];
     const int64_t lines = dims_product(x->dim, 0, (int)axis) * l.inner;
     const double scale = a->inverse ? 1 / (double)l.n : 1;
-    double *v = eval_doubles(e, x);
+    double *v;
 
+    if (l.n < 1 || l.n > INT32_MAX)
+        return eval_error(e, DIAG_value, length ? DFT_LENGTH : DFT_INPUT,
+                          "a transform of %lld points", (long long)l.n);
+    v = eval_doubles(e, x);
     fft_open(e, &f, l.n);
     for (int64_t i = 0; i < lines; i++) {
         const int64_t o = i / l.inner, c = i % l.inner;

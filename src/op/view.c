@@ -8,6 +8,10 @@
 
 static enum status view_eval(struct eval *e)
 {
+    /* a 0 beside a huge dim: the sizes agree as products only when nothing overflowed */
+    if (e->y[0].bytes != e->x[0]->bytes)
+        return eval_error(e, DIAG_shape, 0, "%zu bytes cannot be seen as %zu", e->x[0]->bytes,
+                          e->y[0].bytes);
     if (e->x[0]->bytes)
         memcpy(e->y[0].data, e->x[0]->data, e->x[0]->bytes);
     return OK;
