@@ -8,7 +8,7 @@
 
 static enum status view_eval(struct eval *e)
 {
-    /* a 0 beside a huge dim: the sizes agree as products only when nothing overflowed */
+    /* inference should have refused other sizes; the copy relies on it (found by fuzzing) */
     if (e->y[0].bytes != e->x[0]->bytes)
         return eval_error(e, DIAG_shape, 0, "%zu bytes cannot be seen as %zu", e->x[0]->bytes,
                           e->y[0].bytes);
