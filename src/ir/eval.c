@@ -85,35 +85,34 @@ static struct eval_types types_new(struct pool *pool, int nx, int ny, void **blo
     return t;
 }
 
-static enum status infer_now(struct graph *g, node_id n, struct eval *e, struct eval_types *t)
+/* Inference on the operands at hand, typed in t->x: nothing that a kernel could not take comes back in y. */
+static enum status infer_now(struct graph *g, node_id n, const struct tensor *const *x,
+                             const struct eval_types *t, struct type *y)
 {
-    const int ny = e->node->n_out;
+    const struct node *nd = graph_node(g, n);
     struct infer in = {
         .g = g,
-        .def = e->def,
-        .attrs = e->attrs,
-        .nx = e->nx,
-        .ny = ny,
+        .def = op_get(nd->op),
+        .attrs = nd->attrs,
+        .nx = nd->n_in,
+        .ny = nd->n_out,
         .x = t->px,
         .xk = t->xk,
-        .xd = e->x,
-        .y = t->y,
-        .yk = NULL,
-        .at = e->at,
-        .diags = e->diags,
-        .node = e->node,
+        .xd = x,
+        .y = y,
+        .at = graph_where(g, n),
+        .diags = g->diags,
+        .node = nd,
     };
+    enum status st;
 
-    for (int j = 0; j < e->nx; j++) {
-        if (!e->x[j])
-            continue;
-        t->x[j] = tensor_type(e->x[j]);
-        t->px[j] = &t->x[j];
-    }
-    for (int j = 0; j < ny; j++)
-        t->y[j] = type_unknown(DT_NONE);
-    TRY(op_check_types(g, n, t->px));
-    const enum status st = e->def->infer ? e->def->infer(&in) : OK;
+    for (int j = 0; j < in.ny; j++)
+        y[j] = type_unknown(DT_NONE);
+    st = op_check_types(g, n, t->px);
+    if (st == OK && in.def->infer)
+        st = in.def->infer(&in);
+    if (st == OK)
+        st = infer_check_results(&in);
     infer_end(&in);
     return st;
 }
@@ -121,6 +120,8 @@ static enum status infer_now(struct graph *g, node_id n, struct eval *e, struct 
 /* Allocate what inference could say in full; the kernel does the rest. */
 static enum status alloc_results(struct eval *e, const struct eval_types *t, int ny)
 {
+    const bool by_kernel = e->def->traits & (OP_SIZED_BY_DATA | OP_REGIONS);
+
     for (int j = 0; j < ny; j++) {
         const struct type *y = &t->y[j];
 
@@ -129,8 +130,13 @@ static enum status alloc_results(struct eval *e, const struct eval_types *t, int
         e->y[j].rank = y->rank;
         for (int d = 0; d < y->rank; d++)
             e->y[j].dim[d] = y->dim[d]; /* where known: a region that never runs leaves it so */
-        if (y->kind == TYPE_TENSOR && y->dtype != DT_NONE && type_is_static(y))
+        if (y->kind != TYPE_TENSOR || y->dtype == DT_NONE)
+            continue;
+        if (type_is_static(y))
             TRY(eval_alloc(e, j, y->dtype, y->rank, y->dim));
+        else if (!by_kernel)
+            return eval_error(e, DIAG_limit, -1,
+                              "no size of result %d can be told: a dim is too large", j);
     }
     return OK;
 }
@@ -141,21 +147,6 @@ enum status op_infer_node(struct graph *g, node_id n, const struct tensor *const
     const struct node *nd = graph_node(g, n);
     void *block;
     struct eval_types t = types_new(pool, nd->n_in, nd->n_out, &block);
-    struct infer in = {
-        .g = g,
-        .def = op_get(nd->op),
-        .attrs = nd->attrs,
-        .nx = nd->n_in,
-        .ny = nd->n_out,
-        .x = t.px,
-        .xk = t.xk,
-        .xd = x,
-        .y = y,
-        .at = graph_where(g, n),
-        .diags = g->diags,
-        .node = nd,
-    };
-    enum status st;
 
     for (int j = 0; j < nd->n_in; j++) {
         if (!x[j])
@@ -164,12 +155,7 @@ enum status op_infer_node(struct graph *g, node_id n, const struct tensor *const
         t.x[j].dtype = graph_value(g, nd->in[j].v)->type.dtype;
         t.px[j] = &t.x[j];
     }
-    for (int j = 0; j < nd->n_out; j++)
-        y[j] = type_unknown(DT_NONE);
-    st = op_check_types(g, n, t.px);
-    if (st == OK && in.def->infer)
-        st = in.def->infer(&in);
-    infer_end(&in);
+    const enum status st = infer_now(g, n, x, &t, y);
     pool_free(pool, block);
     return st;
 }
@@ -201,7 +187,13 @@ enum status op_eval_node(struct graph *g, node_id n, const struct tensor *const 
     if (!def->eval) {
         st = diag_error(g->diags, DIAG_op, e.at, "no kernel runs this operator");
     } else {
-        st = infer_now(g, n, &e, &t);
+        for (int j = 0; j < nd->n_in; j++) {
+            if (!x[j])
+                continue;
+            t.x[j] = tensor_type(x[j]);
+            t.px[j] = &t.x[j];
+        }
+        st = infer_now(g, n, x, &t, t.y);
         if (st == OK)
             st = alloc_results(&e, &t, nd->n_out);
         if (st == OK)

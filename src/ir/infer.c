@@ -190,6 +190,13 @@ static enum status check_result(struct infer *in, int j)
     return OK;
 }
 
+enum status infer_check_results(struct infer *in)
+{
+    for (int j = 0; j < in->ny; j++)
+        TRY(check_result(in, j));
+    return OK;
+}
+
 static void store(struct graph *g, const struct node *p, const struct infer *in)
 {
     for (int j = 0; j < p->n_out; j++) {
@@ -234,8 +241,8 @@ enum status graph_infer_node(struct graph *g, node_id n)
                          .diags = g->diags,
                          .node = p };
     st = d->infer(&in);
-    for (int j = 0; st == OK && j < p->n_out; j++)
-        st = check_result(&in, j);
+    if (st == OK)
+        st = infer_check_results(&in);
     if (st == OK) {
         infer_by_value(&in, n);
         store(g, p, &in);

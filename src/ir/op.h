@@ -103,6 +103,7 @@ enum op_traits {
     OP_REGIONS = 1 << 7,     /* owns regions */
     OP_SHAPE_ONLY = 1 << 8,  /* reads only the type of operand 0 (shape, size) */
     OP_SAME_SCALE = 1 << 9,  /* quantised: results share the encoding of operand 0 */
+    OP_SIZED_BY_DATA = 1 << 10, /* the kernel says how large a result is and allocates it */
 };
 
 /* What operand j may be: a mask of DTM_ bits. */
@@ -149,9 +150,9 @@ struct infer {
 };
 
 /* -- reference kernels ------------------------------------------------------------------------ */
-/* Operands with data; absent ones are NULL. Results are allocated as inferred; a result whose shape
- * depends on data has data == NULL: the kernel calls eval_alloc(). Kernels accumulate in double and
- * may use parallel_for. Errors (index out of range, ...) are diagnostics at e->at. */
+/* Operands with data; absent ones are NULL. Results are allocated as inferred: a kernel meets no other
+ * shape. Only with OP_SIZED_BY_DATA or regions may one have data == NULL: the kernel calls
+ * eval_alloc(). Kernels accumulate in double and may use parallel_for. Errors (index out of range, ...) are diagnostics at e->at. */
 struct eval {
     const struct op_def *def;
     const void *attrs;
@@ -249,6 +250,8 @@ int infer_region_outputs(const struct infer *in, int index);
 struct type infer_region_output(const struct infer *in, int index, int j);
 /* Who fills a struct infer calls this last. */
 void infer_end(struct infer *in);
+/* Refuse results that no op of this kind makes, that have negative dims or are too large. */
+enum status infer_check_results(struct infer *in);
 
 /* -- whole-graph inference ---------------------------------------------------------------------- */
 /* Arity, required operands, operand types and kinds of one node: what every op's infer may rely on. */

@@ -148,7 +148,7 @@ const struct op_def op_non_max_suppression = {
     .max_in = 5,
     .min_out = 1,
     .max_out = 1,
-    .traits = OP_PURE,
+    .traits = OP_PURE | OP_SIZED_BY_DATA,
     .attrs_size = sizeof(struct nms_attrs),
     .attrs = nms_rows,
     OP_IN(R_("boxes", DTM(f32)), R_("scores", DTM(f32)),

@@ -222,10 +222,6 @@ static enum status pad_eval(struct eval *e)
         memcpy(e->y[0].data, x->data, elem_bytes(x->dtype));
         return OK;
     }
-    for (int d = 0; d < x->rank; d++)
-        if (e->y[0].dim[d] < 0)
-            return eval_error(e, DIAG_shape, 1, "more is cropped than dim %d of %lld holds", d,
-                              (long long)x->dim[d]);
     pad_run(e, begin, at->mode, value && tensor_elements(value) ? value->data : fill);
     return OK;
 }

@@ -417,8 +417,8 @@ static const struct attr_def optional_rows[] = {
 #define SEQUENCE(nm, fn, lo, hi, in_rows, out_row, docs, ...)                                      \
     const struct op_def op_##nm = {                                                                \
         .name = #nm, .doc = docs, .family = "sequence",                                            \
-        .min_in = lo, .max_in = hi, .min_out = 1, .max_out = 1, .traits = OP_PURE,                 \
-        OP_IN in_rows, OP_OUT(out_row), .infer = fn##_infer, .eval = fn##_eval, __VA_ARGS__        \
+        .min_in = lo, .max_in = hi, .min_out = 1, .max_out = 1,                                    \
+        .traits = OP_PURE | OP_SIZED_BY_DATA, OP_IN in_rows, OP_OUT(out_row), .infer = fn##_infer, .eval = fn##_eval, __VA_ARGS__        \
     };
 #define SEQ R_SEQUENCE("input_sequence", DTM_ANY)
 #define NO_ATTRS .attrs = NULL

@@ -309,7 +309,7 @@ const struct op_def op_unique = {
     .max_in = 1,
     .min_out = 1,
     .max_out = 4,
-    .traits = OP_PURE,
+    .traits = OP_PURE | OP_SIZED_BY_DATA,
     .attrs_size = sizeof(struct unique_attrs),
     .attrs = unique_rows,
     OP_IN(R_("X", DTM_ANY)),

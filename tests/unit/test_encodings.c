@@ -161,7 +161,7 @@ static const char net[] = "graph (%x : f32[4,8]) {\n"
 /* Quantise net with overrides of %a and %c; false: refused. */
 static struct graph *overridden(struct fixture *f, const char *a, const char *c)
 {
-    static const char names[] = "overrides-XXXXXX.json";
+    static const char names[] = "/tmp/slip-test-overrides-XXXXXX.json";
     char path[sizeof names];
     struct quant_options o = { .scheme = "int8", .format = "onnx", .calib = "random:1:4" };
     struct quant_report r;
