@@ -66,26 +66,6 @@ enum status runset_prepare(struct slip_job *j, struct graph *g, const char *engi
     return exec_prepare(engine, g, o, j->arena, &r->plan);
 }
 
-static struct sample_input *describe(struct slip_job *j, const struct graph *g)
-{
-    struct sample_input *in = ARENA_ARRAY(j->arena, struct sample_input, g->n_io_in + 1);
-    const struct region *r = graph_region(g, MAIN_REGION);
-    size_t n = 0;
-
-    for (size_t i = 0; i < r->n_inputs && n < g->n_io_in; i++) {
-        const struct value *v = graph_value(g, r->inputs[i]);
-        bool state = false;
-
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= same_value(g->state[s].in, r->inputs[i]);
-        if (state)
-            continue;
-        in[n] = (struct sample_input){ .name = g->io_in[n].name, .type = v->type, .enc = v->enc };
-        n++;
-    }
-    return in;
-}
-
 /* --input X=FILE: X is an input's name or its number from 0. */
 static enum status named_files(struct slip_job *j, const struct graph *g, const char **given,
                                size_t n, const char ***out)
@@ -120,13 +100,14 @@ enum status runset_samples(struct slip_job *j, const struct graph *g, const char
                            struct samples **out)
 {
     const struct samples_options o = { .native = job_flag(j, "native-inputs") };
-    const struct sample_input *in = describe(j, g);
+    int n_in;
+    const struct sample_input *in = samples_inputs(j->arena, g, true, &n_in);
     const char **given, **file = NULL;
     const size_t n = job_values(j, "input", &given);
 
     if (n > 0) {
         TRY(named_files(j, g, given, n, &file));
-        return samples_open_files(j->arena, file, in, (int)g->n_io_in, &o, j->diags, out);
+        return samples_open_files(j->arena, file, in, n_in, &o, j->diags, out);
     }
     if (!spec) {
         job_usage(j, "no input data");
@@ -134,7 +115,7 @@ enum status runset_samples(struct slip_job *j, const struct graph *g, const char
                             "random:SEED:N");
         return ERR_USAGE;
     }
-    return samples_open(j->arena, spec, in, (int)g->n_io_in, &o, j->diags, out);
+    return samples_open(j->arena, spec, in, n_in, &o, j->diags, out);
 }
 
 struct tensor runset_real(const struct runset *r, size_t i, struct pool *pool)

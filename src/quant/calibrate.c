@@ -24,28 +24,6 @@ static void observe(void *ctx, value_id v, const struct tensor *t)
         stats_add(o->q->stats[v.i], t->data, tensor_elements(t), o->scratch);
 }
 
-static struct sample_input *inputs_of(struct quant *q)
-{
-    const struct region *r = graph_region(q->g, MAIN_REGION);
-    struct sample_input *in = ARENA_ARRAY(q->a, struct sample_input, r->n_inputs + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < r->n_inputs; i++) {
-        bool state = false;
-
-        for (size_t s = 0; s < q->g->n_states; s++)
-            state |= same_value(q->g->state[s].in, r->inputs[i]);
-        if (state)
-            continue;
-        in[n] = (struct sample_input){ .name = q->g->io_in[n].name,
-                                       .type = graph_value(q->g, r->inputs[i])->type,
-                                       .perm_rank = q->g->io_in[n].perm_rank,
-                                       .perm = q->g->io_in[n].perm };
-        n++;
-    }
-    return in;
-}
-
 static enum status run_samples(struct quant *q, struct samples *s, struct plan *plan, int64_t *used)
 {
     struct pool *pool = pool_new(q->a);
@@ -119,7 +97,9 @@ static enum status observe_all(struct quant *q, int64_t *used)
     bool *want = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     const struct exec_options eo = { .tap = observe, .tap_ctx = &o, .want = want };
     const struct samples_options so = { 0 };
+    struct sample_input *in;
     struct samples *s;
+    int n_in;
     struct plan *plan;
 
     if (!q->o->calib) {
@@ -130,7 +110,8 @@ static enum status observe_all(struct quant *q, int64_t *used)
     }
     for (uint32_t i = 0; i < q->n_values; i++)
         want[i] = q->stats[i] != NULL;
-    TRY(samples_open(q->a, q->o->calib, inputs_of(q), (int)q->g->n_io_in, &so, q->ds, &s));
+    in = samples_inputs(q->a, q->g, false, &n_in);
+    TRY(samples_open(q->a, q->o->calib, in, n_in, &so, q->ds, &s));
     TRY(exec_prepare(engine_by_name("fast") ? "fast" : "ref", q->g, &eo, q->a, &plan));
     return run_samples(q, s, plan, used);
 }

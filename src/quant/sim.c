@@ -73,26 +73,12 @@ enum status sim_new(struct graph *g, struct samples *samples, struct arena *aren
 enum status sim_open(struct graph *g, const char *data, int64_t steps, struct arena *arena,
                      struct sim **out)
 {
-    const struct region *r = graph_region(g, MAIN_REGION);
-    struct sample_input *in = ARENA_ARRAY(arena, struct sample_input, r->n_inputs + 1);
     const struct samples_options so = { 0 };
     struct samples *samples;
-    size_t n = 0;
+    int n;
+    struct sample_input *in = samples_inputs(arena, g, false, &n);
 
-    for (size_t i = 0; i < r->n_inputs; i++) {
-        bool state = false;
-
-        for (size_t k = 0; k < g->n_states; k++)
-            state |= same_value(g->state[k].in, r->inputs[i]);
-        if (state)
-            continue;
-        in[n] = (struct sample_input){ .name = g->io_in[n].name,
-                                       .type = graph_value(g, r->inputs[i])->type,
-                                       .perm_rank = g->io_in[n].perm_rank,
-                                       .perm = g->io_in[n].perm };
-        n++;
-    }
-    TRY(samples_open(arena, data, in, (int)n, &so, g->diags, &samples));
+    TRY(samples_open(arena, data, in, n, &so, g->diags, &samples));
     TRY(sim_new(g, samples, arena, out));
     if (steps > 0 && steps < (*out)->n_samples)
         (*out)->n_samples = steps;

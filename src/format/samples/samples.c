@@ -224,6 +224,29 @@ enum status samples_load(struct samples *s, int64_t k, struct pool *pool, struct
     return OK;
 }
 
+struct sample_input *samples_inputs(struct arena *a, const struct graph *g, bool stored, int *n)
+{
+    const struct region *r = graph_region(g, MAIN_REGION);
+    struct sample_input *in = ARENA_ARRAY(a, struct sample_input, g->n_io_in + 1);
+
+    *n = 0;
+    for (size_t i = 0; i < r->n_inputs && (size_t)*n < g->n_io_in; i++) {
+        const struct value *v = graph_value(g, r->inputs[i]);
+        const struct io *io = &g->io_in[*n];
+        bool state = false;
+
+        for (size_t s = 0; s < g->n_states; s++)
+            state |= same_value(g->state[s].in, r->inputs[i]);
+        if (!state)
+            in[(*n)++] = (struct sample_input){ .name = io->name,
+                                                .type = v->type,
+                                                .enc = stored ? v->enc : NULL,
+                                                .perm_rank = io->perm_rank,
+                                                .perm = io->perm };
+    }
+    return in;
+}
+
 /* running = SHA-256(running, the file's name, NUL, SHA-256 of its bytes) */
 static enum status hash_file(struct samples *s, const char *path, uint8_t running[32])
 {

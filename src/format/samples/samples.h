@@ -8,6 +8,7 @@
 #define FORMAT_SAMPLES_SAMPLES_H
 
 #include "ir/encoding.h"
+#include "ir/graph.h"
 #include "ir/tensor.h"
 
 /* One model input as the data has to fit it. */
@@ -20,6 +21,10 @@ struct sample_input {
     int perm_rank;
     const uint8_t *perm;
 };
+
+/* The inputs of a graph that data is given for: all but carried states. stored: they may also come in
+ * the type the model stores. */
+struct sample_input *samples_inputs(struct arena *a, const struct graph *g, bool stored, int *n);
 
 struct samples_options {
     bool native; /* .raw files hold the input's own storage type, not float32 */
