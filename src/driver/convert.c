@@ -185,9 +185,9 @@ static void given_repairs(struct slip_job *j, struct quant_options *q)
     q->set = set;
 }
 
-static enum status quantise(struct slip_job *j, struct graph *g, const char *scheme,
-                            const struct format *f, const struct profile *target,
-                            struct quant_report *report)
+static enum status quantise(struct slip_job *j, struct graph *g, struct graph *original,
+                            const char *scheme, const struct format *f,
+                            const struct profile *target, struct quant_report *report)
 {
     struct quant_options q = {
         .scheme = scheme,
@@ -199,6 +199,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, const char *sch
         .calib_steps = job_int(j, "calib-steps", 0),
         .io_dtype = job_string(j, "io-dtype"),
         .encodings = job_string(j, "encodings"),
+        .original = original,
         .encodings_version = job_string(j, "encodings-version"),
         .overrides = job_string(j, "overrides"),
         .settings = job_string(j, "settings"),
@@ -305,6 +306,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     struct pipeline_options p;
     struct quant_report q = { 0 };
     const struct format *f = NULL;
+    struct graph *original = NULL;
     bool only_stats = job_has(j, "shard");
     struct legalise legal;
 
@@ -325,6 +327,11 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
     jsonw_object(&j->json);
     convert_pipeline_options(j, &p);
     TRY(job_cut(j, g));
+    if (scheme && job_has(j, "encodings")) {
+        original = graph_clone(g, j->diags);
+        if (!original)
+            return ERR_IO;
+    }
     if (strcmp(f->name, "slip") != 0) {
         if (scheme || strcmp(f->name, "onnx") != 0)
             TRY(job_need_supported(j, g));
@@ -338,7 +345,7 @@ enum status convert_graph(struct slip_job *j, struct graph *g, const char *schem
         TRY(legalise_run(j, &legal, g, f, &p));
     }
     if (scheme) {
-        TRY(quantise(j, g, scheme, f, legal.profile, &q));
+        TRY(quantise(j, g, original, scheme, f, legal.profile, &q));
         if (only_stats)
             return OK;
         if (only_analysis)

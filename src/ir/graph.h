@@ -326,6 +326,9 @@ void graph_origin_move(struct graph *g, value_id from, value_id to, const uint8_
 void graph_origin_drop(struct graph *g, value_id v, value_id into, const char *reason);
 /* Fill io_in / io_out from the main region (readers, once the graph is complete). */
 void graph_fix_io(struct graph *g);
+/* Is it a state's: an input of the main region, an operand of its yield? */
+bool graph_is_state_input(const struct graph *g, value_id v);
+bool graph_is_state_output(const struct graph *g, int index);
 /* Their types again, after the values' types have changed. */
 void graph_retype_io(struct graph *g);
 /* An artifact read back says that its dim d is dim perm[d] of the original. */

@@ -38,8 +38,6 @@ void infer_by_value(struct infer *in, node_id n);
 void graph_copy_symbol(struct graph *g, const struct symbol *s);
 void graph_copy_origin(struct graph *g, const struct origin *o);
 
-bool graph_is_state_input(const struct graph *g, value_id v);
-bool graph_is_state_output(const struct graph *g, int index);
 /* The two halves of graph_fix_io(). */
 void graph_fix_inputs(struct graph *g);
 void graph_fix_outputs(struct graph *g);

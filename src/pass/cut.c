@@ -89,14 +89,6 @@ static enum status parse(struct cut_work *w, const char *list, value_id **out, s
     return OK;
 }
 
-static bool is_state_input(const struct graph *g, value_id v)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (same_value(g->state[i].in, v))
-            return true;
-    return false;
-}
-
 static const struct io *io_of(const struct io *v, size_t n, const char *name)
 {
     for (size_t i = 0; name && i < n; i++)
@@ -185,7 +177,7 @@ static enum status set_inputs(struct cut_work *w, const value_id *named, size_t 
     for (int states = 0; states < 2; states++)
         for (size_t i = 0; i < r->n_inputs; i++) {
             const value_id v = r->inputs[i];
-            if (taken[v.i] || is_state_input(g, v) != (states == 1) ||
+            if (taken[v.i] || graph_is_state_input(g, v) != (states == 1) ||
                 (!states && !graph_has_uses(g, v)))
                 continue;
             taken[v.i] = true;
@@ -193,7 +185,7 @@ static enum status set_inputs(struct cut_work *w, const value_id *named, size_t 
         }
     for (size_t i = 0; i < count; i++) {
         graph_value(g, in[i])->input_index = (int)i;
-        if (!is_state_input(g, in[i]))
+        if (!graph_is_state_input(g, in[i]))
             io[n_io++] = make_io(g, g->io_in, g->n_io_in, in[i]);
     }
     r->inputs = in;

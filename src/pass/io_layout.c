@@ -88,22 +88,6 @@ static void compose(struct io *io, const int64_t *perm)
     io->perm_rank = same ? 0 : 4;
 }
 
-static bool is_state_input(const struct graph *g, value_id v)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (same_value(g->state[i].in, v))
-            return true;
-    return false;
-}
-
-static bool is_state_output(const struct graph *g, int index)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->state[i].out_index == index)
-            return true;
-    return false;
-}
-
 static bool eligible(const struct graph *g, value_id v)
 {
     const struct value *x = graph_value(g, v);
@@ -172,11 +156,11 @@ static enum status run(struct graph *g, struct pass_ctx *c)
     const struct region *main_region = graph_region(g, MAIN_REGION);
     size_t k = 0;
     for (size_t i = 0; i < main_region->n_inputs && k < g->n_io_in; i++)
-        if (!is_state_input(g, main_region->inputs[i]))
+        if (!graph_is_state_input(g, main_region->inputs[i]))
             TRY(turn_input(g, c, main_region->inputs[i], &g->io_in[k++], want, sure));
     k = 0;
     for (int i = 0; i < graph_yield_node(g, MAIN_REGION)->n_in && k < g->n_io_out; i++)
-        if (!is_state_output(g, i))
+        if (!graph_is_state_output(g, i))
             TRY(turn_output(g, c, i, &g->io_out[k++], want, sure));
     return OK;
 }

@@ -59,22 +59,6 @@ static enum status shift_all(struct graph *g)
     return OK;
 }
 
-static bool is_state_input(const struct graph *g, value_id v)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (same_value(g->state[i].in, v))
-            return true;
-    return false;
-}
-
-static bool is_state_output(const struct graph *g, int j)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->state[i].out_index == j)
-            return true;
-    return false;
-}
-
 /* The encoding moves from the input to the result of a conversion behind it. */
 static enum status float_input(struct graph *g, value_id v)
 {
@@ -96,7 +80,7 @@ static enum status float_borders(struct graph *g, struct pass_ctx *c)
     size_t k = 0;
     for (size_t i = 0; i < r->n_inputs; i++) {
         const value_id v = r->inputs[i];
-        if (is_state_input(g, v))
+        if (graph_is_state_input(g, v))
             continue;
         if (graph_value(g, v)->enc && k < g->n_io_in && !g->io_in[k].enc &&
             dtype_is_float(g->io_in[k].type.dtype) && pass_may(c))
@@ -106,7 +90,7 @@ static enum status float_borders(struct graph *g, struct pass_ctx *c)
     k = 0;
     for (int j = 0; j < graph_yield_node(g, MAIN_REGION)->n_in; j++) {
         const value_id v = graph_yield_node(g, MAIN_REGION)->in[j].v;
-        if (is_state_output(g, j))
+        if (graph_is_state_output(g, j))
             continue;
         if (graph_value(g, v)->enc && k < g->n_io_out && !g->io_out[k].enc &&
             dtype_is_float(g->io_out[k].type.dtype) && pass_may(c)) {

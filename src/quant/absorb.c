@@ -74,7 +74,7 @@ static enum status add_to_bias(struct graph *g, const struct linear *l, const do
     TRY(rw_const_f64(g, t->dtype, t->rank, t->dim, b, graph_value(g, old)->name, &made));
     graph_set_operand(g, l->id, 2, made);
     if (!graph_has_uses(g, old))
-        graph_origin_drop(g, old, made, "absorb: shifted");
+        graph_origin_drop(g, old, ABSENT, "absorb: shifted");
     return OK;
 }
 

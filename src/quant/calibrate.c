@@ -24,6 +24,27 @@ static void observe(void *ctx, value_id v, const struct tensor *t)
         stats_add(o->q->stats[v.i], t->data, tensor_elements(t), o->scratch);
 }
 
+/* Data that were loaded for the artifact's input, as the original's: its layout, its width. */
+static void as_original(const struct quant *q, size_t i, struct pool *pool, struct tensor *t)
+{
+    const struct sample_input *in = &q->data[i];
+    const enum dtype want = q->g->io_in[i].type.dtype;
+    uint8_t back[MAX_RANK];
+    struct tensor x = *t;
+
+    for (int d = 0; d < in->perm_rank; d++)
+        back[in->perm[d]] = (uint8_t)d;
+    if (in->perm_rank)
+        tensor_permute(&x, back, pool, t);
+    if (t->dtype == want || !dtype_is_int(t->dtype) || !dtype_is_int(want))
+        return;
+    x = *t;
+    tensor_shape(t, want, x.rank, x.dim);
+    t->data = pool_alloc(pool, t->bytes + 1);
+    for (int64_t e = 0, n = tensor_elements(t); e < n; e++)
+        tensor_set_i64(t, e, tensor_get_i64(&x, e));
+}
+
 static enum status run_samples(struct quant *q, struct samples *s, struct plan *plan, int64_t *used)
 {
     struct pool *pool = pool_new(q->a);
@@ -43,6 +64,8 @@ static enum status run_samples(struct quant *q, struct samples *s, struct plan *
         if (q->o->progress)
             q->o->progress(q->o->progress_ctx, "calibrate", (uint64_t)k, (uint64_t)n);
         TRY(samples_load(s, k, pool, in));
+        for (size_t i = 0; q->g == q->o->original && i < q->g->n_io_in; i++)
+            as_original(q, i, pool, &in[i]);
         exec_reset(plan);
         TRY(exec_run(plan, in, out));
         pool_reset(pool);
@@ -91,15 +114,13 @@ static const char *fingerprint(struct quant *q)
     return arena_printf(q->a, "%s %s", hex, q->method->name);
 }
 
-static enum status observe_all(struct quant *q, int64_t *used)
+enum status quant_observe(struct quant *q, int64_t *used)
 {
     struct observer o = { q, stats_scratch_new(q->a) };
     bool *want = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     const struct exec_options eo = { .tap = observe, .tap_ctx = &o, .want = want };
     const struct samples_options so = { 0 };
-    struct sample_input *in;
     struct samples *s;
-    int n_in;
     struct plan *plan;
 
     if (!q->o->calib) {
@@ -110,8 +131,7 @@ static enum status observe_all(struct quant *q, int64_t *used)
     }
     for (uint32_t i = 0; i < q->n_values; i++)
         want[i] = q->stats[i] != NULL;
-    in = samples_inputs(q->a, q->g, false, &n_in);
-    TRY(samples_open(q->a, q->o->calib, in, n_in, &so, q->ds, &s));
+    TRY(samples_open(q->a, q->o->calib, q->data, q->n_data, &so, q->ds, &s));
     TRY(exec_prepare(engine_by_name("fast") ? "fast" : "ref", q->g, &eo, q->a, &plan));
     return run_samples(q, s, plan, used);
 }
@@ -136,7 +156,7 @@ enum status quant_calibrate(struct quant *q)
     if (q->o->stats_in)
         TRY(stats_file_read(q->o->stats_in, model, q->stats, q->n_values, &used, q->a, q->ds));
     else
-        TRY(observe_all(q, &used));
+        TRY(quant_observe(q, &used));
     q->report->samples = used;
     if (q->o->stats_out)
         return stats_file_write(q->o->stats_out, model, q->stats, q->n_values, used, q->a, q->ds);

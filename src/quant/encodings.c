@@ -130,7 +130,8 @@ void encodings_of_graph(struct graph *g, struct arena *a, struct encodings *out)
     for (size_t i = 0; i < g->n_origins; i++) {
         const struct origin *o = &g->origin[i];
 
-        if ((o->fate == ORIGIN_PRESENT || o->fate == ORIGIN_ABSORBED) && has_value(o->value))
+        if (o->fate == ORIGIN_PRESENT || (o->fate == ORIGIN_ABSORBED && has_value(o->value) &&
+                                          graph_value(g, o->value)->kind == VALUE_CONST))
             add_value(g, o->name, o->value, a, out);
     }
     /* the text form has no table of origins: its own names count */

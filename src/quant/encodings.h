@@ -37,7 +37,8 @@ enum status encodings_read(const char *path, struct arena *a, struct diags *ds,
 const char *encodings_text(const struct encodings *e, const char *version, struct arena *a);
 enum status encodings_write(const struct encodings *e, const char *version, const char *path,
                             struct arena *a, struct diags *ds);
-/* Of all original tensors that live in the graph: with an encoding, or real numbers. */
+/* Of all original tensors that live in the graph: with an encoding, or real numbers. Not of activations
+ * that were absorbed: their numbers may be others. */
 void encodings_of_graph(struct graph *g, struct arena *a, struct encodings *out);
 
 bool tensor_encoding_same(const struct tensor_encoding *a, const struct tensor_encoding *b);

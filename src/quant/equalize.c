@@ -207,7 +207,7 @@ static enum status apply(struct equalize *e, const struct linear *l, bool *done)
             continue;
         graph_set_operand(g, l->id, j, made[j]);
         if (!graph_has_uses(g, old))
-            graph_origin_drop(g, old, made[j], "equalize: scaled by channel");
+            graph_origin_drop(g, old, ABSENT, "equalize: scaled by channel");
     }
     arena_free(a);
     return st;

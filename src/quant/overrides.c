@@ -28,10 +28,16 @@ static struct where at_value(const struct quant *q, value_id v)
     return at;
 }
 
+struct unused {
+    size_t unknown;             /* the model has no such tensor */
+    size_t gone;                /* it had; a rewrite removed it */
+    const struct origin *first; /* that is gone */
+};
+
 /* A tensor that is present wins over one that was absorbed into the same value. A graph in text form
  * has no table of origins: there its own names count. */
 static void take(struct quant *q, const struct strmap *values, const struct tensor_encoding *t,
-                 size_t *lost)
+                 struct unused *no)
 {
     const struct origin *o;
     uint32_t i;
@@ -41,14 +47,13 @@ static void take(struct quant *q, const struct strmap *values, const struct tens
         return;
     }
     if (!strmap_get(&q->g->origin_by_name, t->name, &i)) {
-        ++*lost;
+        no->unknown++;
         return;
     }
     o = &q->g->origin[i];
     if ((o->fate != ORIGIN_PRESENT && o->fate != ORIGIN_ABSORBED) || !has_value(o->value)) {
-        diag_inform(q->ds, DIAG_encoding, WHERE_NONE,
-                    "the override of \"%s\" is not used: the tensor is no longer there (%s)",
-                    t->name, o->reason ? o->reason : "folded");
+        if (no->gone++ == 0)
+            no->first = o;
         return;
     }
     if (!q->override[o->value.i] || o->fate == ORIGIN_PRESENT)
@@ -76,7 +81,7 @@ enum status quant_overrides_load(struct quant *q)
 {
     struct encodings *e = ARENA_NEW(q->a, struct encodings);
     struct strmap values;
-    size_t lost = 0;
+    struct unused no = { 0 };
 
     q->override = ARENA_ARRAY(q->a, const struct tensor_encoding *, q->n_values + 1);
     q->forced = ARENA_ARRAY(q->a, const struct tensor_encoding *, q->n_values + 1);
@@ -88,13 +93,20 @@ enum status quant_overrides_load(struct quant *q)
         if (graph_value(q->g, (value_id){ i })->name)
             strmap_put(&values, graph_value(q->g, (value_id){ i })->name, i);
     for (size_t i = 0; i < e->n; i++)
-        take(q, &values, &e->v[i], &lost);
-    if (e->n && lost == e->n)
+        take(q, &values, &e->v[i], &no);
+    if (e->n && no.unknown == e->n)
         return all_lost(q, e);
-    if (lost)
+    if (no.gone)
+        diag_inform(q->ds, DIAG_encoding, WHERE_NONE,
+                    "%zu overrides are not used, because their tensors are no longer there: "
+                    "\"%s\" (%s)%s",
+                    no.gone, no.first->name, no.first->reason ? no.first->reason : "folded",
+                    no.gone > 1 ? ", ..." : "");
+    if (no.unknown)
         diag_warn(q->ds, DIAG_encoding, WHERE_NONE,
-                  "%zu of %zu overrides name tensors that the model does not have", lost, e->n);
-    q->n_overrides = e->n - lost;
+                  "%zu of %zu overrides name tensors that the model does not have", no.unknown,
+                  e->n);
+    q->n_overrides = e->n - no.unknown - no.gone;
     return OK;
 }
 

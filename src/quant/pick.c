@@ -53,7 +53,7 @@ const struct encoding *quant_range_encoding(struct quant *q, struct range r, enu
 }
 
 /* The kernel computes on all codes of [lo, hi): 1/256, 1/32768 ... by width. */
-static const struct encoding *of_rule(struct quant *q, const struct rule *r, enum dtype store)
+const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r, enum dtype store)
 {
     const bool middle = dtype_bits(store) > 8 && quant_is_symmetric(q, store);
     const double width = middle ? 2 * fmax(-r->lo, r->hi) : r->hi - r->lo;
@@ -84,7 +84,7 @@ const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype
         q->enc[root][k] = quant_override_of(q, root, store);
     if (!q->enc[root][k])
         q->enc[root][k] = quant_is_fixed(q, root, store)
-                              ? of_rule(q, q->fixed[root], store)
+                              ? quant_rule_encoding(q, q->fixed[root], store)
                               : quant_range_encoding(q, quant_range(q, root, k, store), store);
     return q->enc[root][k];
 }

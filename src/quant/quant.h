@@ -36,6 +36,7 @@ struct quant_options {
     int64_t calib_steps;           /* 0: all samples */
     const char *io_dtype;          /* keep, float, quant */
     const char *encodings;         /* encodings JSON out; NULL */
+    struct graph *original;        /* the model as read, whose tensors they name; NULL: not kept */
     const char *encodings_version; /* "0.6.1", "1.0.0"; NULL: 0.6.1 */
     const char *overrides;         /* encodings JSON in; NULL */
     int shard, n_shards;           /* this process's part; n_shards 0: all */

@@ -29,7 +29,9 @@ struct quant {
     const struct quant_options *o;
     const struct quant_settings *s;
     struct quant_report *report;
-    struct arena *a; /* scratch, freed at the end */
+    struct arena *a;                 /* scratch, freed at the end */
+    const struct sample_input *data; /* what the calibration data must fit: the artifact's inputs */
+    int n_data;
     struct diags *ds;
     const struct range_method *method;
     uint32_t n_values, n_nodes; /* before anything was inserted */
@@ -61,6 +63,9 @@ void quant_note(struct quant *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* calibrate.c: fill q->stats for all wanted values, or write / read the statistics file. */
 enum status quant_calibrate(struct quant *q);
+/* Add what the samples make of all values with q->stats; q->g: the graph that is quantised, or the
+ * original, whose inputs have their own layout and width. */
+enum status quant_observe(struct quant *q, int64_t *used);
 /* stats_file.c */
 enum status stats_file_write(const char *path, const char *model, struct stats *const *stats,
                              uint32_t n, int64_t samples, struct arena *scratch, struct diags *ds);
@@ -80,6 +85,8 @@ bool quant_is_act(const struct quant *q, node_id n, int j);
 bool quant_is_int(const struct quant *q, node_id n);
 bool quant_is_real(const struct graph *g, value_id v); /* a float32 tensor */
 bool quant_moves(enum rule_kind k);                    /* is it data movement? */
+/* encodings_fill.c: entries for the other tensors of the original graph, too. */
+enum status encodings_fill(struct quant *q, struct encodings *e);
 /* group.c: which values share an encoding. */
 void quant_group(struct quant *q);
 uint32_t quant_root(struct quant *q, uint32_t value);
@@ -125,6 +132,8 @@ const struct encoding *quant_lone_encoding(struct quant *q, value_id v, enum dty
 enum status quant_operand_encoding(struct quant *q, node_id n, int j, const struct encoding **e);
 /* The encoding of a range by the settings' rules for activations. */
 const struct encoding *quant_range_encoding(struct quant *q, struct range r, enum dtype store);
+/* The encoding that the kernel of a RULE_FIXED has. */
+const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r, enum dtype store);
 /* annotate.c: encodings onto values, requantize nodes at the borders, stored weights and biases. */
 enum status quant_annotate(struct quant *q);
 /* weights.c: choose the encodings of n's weights and bias, and store them so. */

@@ -83,6 +83,7 @@ static enum status begin(struct quant *q)
         return ERR_USAGE;
     }
     TRY(check_settings(q));
+    q->data = samples_inputs(q->a, q->g, false, &q->n_data);
     q->n_values = q->g->n_values;
     q->n_nodes = q->g->n_nodes;
     q->rule = ARENA_ARRAY(q->a, const struct rule *, q->n_nodes + 1);
@@ -128,16 +129,11 @@ static void say_float_nodes(struct quant *q)
 static enum status export_encodings(struct quant *q)
 {
     const char *version = q->o->encodings_version ? q->o->encodings_version : ENCODINGS_VERSION;
-    size_t n_folded = 0, n_gone = 0;
     struct encodings e;
 
     encodings_of_graph(q->g, q->a, &e);
-    for (size_t i = 0; i < q->g->n_origins; i++) {
-        n_folded += q->g->origin[i].fate == ORIGIN_FOLDED;
-        n_gone += q->g->origin[i].fate == ORIGIN_GONE;
-    }
-    quant_note(q, "encodings %s: %zu of %zu original tensors (%zu folded, %zu gone)", version, e.n,
-               q->g->n_origins ? q->g->n_origins : e.n, n_folded, n_gone);
+    if (q->o->original)
+        TRY(encodings_fill(q, &e));
     return encodings_write(&e, version, q->o->encodings, q->a, q->ds);
 }
 

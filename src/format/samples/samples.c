@@ -233,11 +233,8 @@ struct sample_input *samples_inputs(struct arena *a, const struct graph *g, bool
     for (size_t i = 0; i < r->n_inputs && (size_t)*n < g->n_io_in; i++) {
         const struct value *v = graph_value(g, r->inputs[i]);
         const struct io *io = &g->io_in[*n];
-        bool state = false;
 
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= same_value(g->state[s].in, r->inputs[i]);
-        if (!state)
+        if (!graph_is_state_input(g, r->inputs[i]))
             in[(*n)++] = (struct sample_input){ .name = io->name,
                                                 .type = v->type,
                                                 .enc = stored ? v->enc : NULL,
