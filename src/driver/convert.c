@@ -161,6 +161,7 @@ static const struct {
     { "equalize", "equalize.on" },
     { "max-drop", "mixed-precision.max-drop" },
     { "max-high-macs", "mixed-precision.max-high-macs" },
+    { "repair", "repair.preset" },
     { "split", "split.on" },
     { "task-ranges", "calibration.task" },
 };

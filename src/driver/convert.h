@@ -47,6 +47,7 @@
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \
     { "max-drop",  0,   false, SLIP_OPT_FLOAT,  "DB",       NULL, NULL,   "repair: 16-bit activations until the outputs are DB below what 16 bits everywhere give" }, \
     { "max-high-macs", 0, false, SLIP_OPT_FLOAT, "P",       NULL, NULL,   "repair: at most P percent of the MACs leave 8 bits" },                                 \
+    { "repair",    0,   false, SLIP_OPT_ENUM,   NULL,       "none|auto", NULL, "repair: auto: try them, measure the whole network, keep what gains" },                   \
     { "split",     0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: compute convolutions whose channels differ much in range in parts" },           \
     { "task-ranges", 0, false, SLIP_OPT_INT,    "N",        NULL, NULL,   "repair: choose the ranges of the N worst groups by the noise at the outputs" },        \
     { "print-after", 0, false, SLIP_OPT_STRING, "PASS",     NULL, NULL,   "print the graph after a pass (or all) on standard error" },                      \

@@ -144,6 +144,7 @@ enum status repair_absorb(struct quant *q)
         high = offsets(stats[p.v.i], c);
         pairs++;
         channels += high;
+        q->rewrites += high;
         for (int64_t i = 0; i < p.from.out; i++)
             most = fmax(most, c[i]);
         if (high)

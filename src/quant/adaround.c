@@ -255,8 +255,7 @@ static void settle(const struct round_fit *f, struct fit_bench *b, const double 
                                   (double)f->qmax - z);
             const float near = (float)n * b->step[j];
 
-            f->out[at] = f->kept[o] ? q : w;
-            b->soft[k * L + j] = f->kept[o] ? q : near;
+            f->out[at] = b->soft[k * L + j] = f->kept[o] ? q : near;
             f->flipped[o] += f->kept[o] && fabsf(q - near) > b->step[j] / 2;
         }
     }

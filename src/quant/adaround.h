@@ -21,7 +21,7 @@ struct round_fit {
     int iterations, batch; /* 0: rounded to nearest */
     double rate, lambda;
     /* results */
-    float *out;             /* weights on the grid; channels that did not gain: as given */
+    float *out;             /* weights on the grid; channels that did not gain: to nearest */
     float *new_bias;        /* NULL: do not correct it */
     double *before, *after; /* held-out error by output channel: at first, at last */
     bool *kept;             /* by output channel */

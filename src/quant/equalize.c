@@ -226,6 +226,7 @@ static size_t drop_origins(struct equalize *e, uint32_t n_values)
         if (scaled)
             graph_origin_drop(e->c.g, (value_id){ v }, ABSENT, "equalize: scaled by channel");
         n += scaled;
+        e->q->rewrites += scaled;
     }
     return n;
 }

@@ -57,10 +57,13 @@ struct quant {
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
     struct range_weights_report weight_ranges;   /* what the weights' method did */
     struct quant_groups *groups;                 /* ranges.c */
+    int64_t rewrites; /* channels and layers of the float graph that repairs changed */
 };
 
 void quant_note(struct quant *q, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* scheme_static.c: from a float graph to ranges and chosen encodings. */
+enum status quant_prepare(struct quant *q);
 /* calibrate.c: fill q->stats for all wanted values, or write / read the statistics file. */
 enum status quant_calibrate(struct quant *q);
 /* Add what the samples make of all values with q->stats; q->g: the graph that is quantised, or the

@@ -1,7 +1,14 @@
 /* repair.c - the order in which accuracy is repaired. */
 #include "quant/repair.h"
 
+#include <string.h>
+
 #include "quant/sim.h"
+
+bool repair_is_auto(const struct quant_settings *s)
+{
+    return strcmp(s->repair.preset, "auto") == 0;
+}
 
 enum status repair_float(struct quant *q)
 {
@@ -35,7 +42,18 @@ enum status repair_widths(struct quant *q)
 
 enum status repair_weights(struct quant *q)
 {
+    const struct quant_settings *s = q->s;
+    struct quant_settings biases = *s;
+    bool kept = true;
+
     if (q->s->adaround.on || q->s->bias_correction.on)
-        TRY(repair_layers(q));
+        TRY(repair_layers(q, &kept));
+    if (kept || !s->adaround.on || !s->bias_correction.on)
+        return OK;
+    /* corrections beside learned weights did not pay: those beside nearest ones may */
+    biases.adaround.on = false;
+    q->s = &biases;
+    TRY(repair_layers(q, &kept));
+    q->s = s;
     return OK;
 }

@@ -33,16 +33,20 @@ uint32_t channels_of(const struct channels *c, value_id v, int64_t i);
 enum status repair_equalize(struct quant *q); /* equalize.c */
 enum status repair_absorb(struct quant *q);   /* absorb.c */
 enum status repair_split(struct quant *q);    /* split.c */
+/* Which of them pay, as measured on copies: q->s becomes what was decided (decide.c). */
+enum status repair_decide(struct quant *q);
 /* All of them that the settings ask for; before anything of q is sized. */
 enum status repair_float(struct quant *q);
 
 /* -- after quant_choose() ----------------------------------------------------------------------------- */
 enum status repair_ranges(struct quant *q); /* range_task.c */
 enum status repair_mixed(struct quant *q);  /* mixed.c */
-enum status repair_layers(struct quant *q); /* repair_layers.c */
+/* repair_layers.c; *kept: whether anything of it stayed */
+enum status repair_layers(struct quant *q, bool *kept);
 /* What changes ranges and widths, then what changes weights and biases, as the settings ask. */
 enum status repair_widths(struct quant *q);
 enum status repair_weights(struct quant *q);
+bool repair_is_auto(const struct quant_settings *s);
 /* A simulation of q->g on the calibration data. */
 struct sim;
 enum status repair_sim(struct quant *q, struct sim **out);

@@ -4,7 +4,7 @@
  * Each sample's quantised prefix is kept and moved on from layer to layer, so that a network costs one
  * quantised and one float pass over the samples. What is kept lies in files beyond 64 MB (sim.h). Of
  * each sample a layer sees `rows` positions; the last quarter of the samples is held out, and an output
- * channel keeps what was learned only where the error on those fell.
+ * channel keeps what was learned only where the error on those fell. At last the whole network runs on them, with and without.
  */
 #include <math.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "ir/op.h"
 #include "quant/adaround.h"
 #include "quant/repair.h"
-#include "quant/sim_quant.h"
+#include "quant/sense.h"
 
 enum { ROW_BYTES = 24 << 20 }; /* of one layer's inputs */
 
@@ -345,13 +345,82 @@ static enum status learn(struct repair *a, struct layer_plan *l, struct contents
     return OK;
 }
 
-static void store(struct repair *a, const struct contents *c)
+/* -- what of it the whole network keeps ------------------------------------------------------------------ */
+
+enum { TAKE_WEIGHTS = 1, TAKE_BIASES = 2, TAKES = 4 };
+
+struct choice {
+    struct repair *a;
+    const struct contents *c;
+};
+
+static enum status with(void *ctx, size_t take, struct replay_patch *p)
+{
+    const struct choice *x = ctx;
+    struct repair *a = x->a;
+
+    TRY(quant_sim_all(a->qs, p, QERR_ALL));
+    for (size_t i = 0; i < a->n_layers; i++) {
+        const node_id n = a->layer[i].r.l.id;
+
+        if (take & TAKE_WEIGHTS)
+            replay_replace(p, n, 1, x->c[i].w);
+        if ((take & TAKE_BIASES) && x->c[i].b)
+            replay_replace(p, n, 2, x->c[i].b);
+    }
+    return OK;
+}
+
+static void say_choice(struct repair *a, const double *noise, unsigned all, unsigned take,
+                       int64_t samples)
+{
+    static const char *const names[TAKES] = { "nothing", "the weights", "the biases", "both" };
+    struct str t;
+
+    str_init(&t, a->q->g->arena);
+    for (unsigned i = 0; i < TAKES; i++)
+        if ((i & all) == i)
+            str_addf(&t, "%s%s %.2f dB", i ? ", " : "", names[i], sense_db(noise[i]));
+    quant_note(a->q, "%s: %s kept; the whole network with %s, on %lld samples", a->what,
+               names[take], str_text(&t), (long long)samples);
+    if (noise[take] <= noise[0])
+        return;
+    diag_warn(a->q->ds, DIAG_value, WHERE_NONE,
+              "%s costs accuracy: the whole network falls from %.2f to %.2f dB", a->what,
+              sense_db(noise[0]), sense_db(noise[take]));
+    diag_hint(a->q->ds, "leave it out, or give --repair auto, which measures before it decides");
+}
+
+/* Layers gain one by one; whether the network does shows when it runs whole, on the samples that no layer
+ * learned from. What was asked for by name stays. */
+static enum status choose(struct repair *a, const struct contents *c, unsigned *take)
+{
+    const struct quant_settings *s = a->q->s;
+    const unsigned all =
+        (s->adaround.on ? TAKE_WEIGHTS : 0) | (s->bias_correction.on ? TAKE_BIASES : 0);
+    struct choice x = { a, c };
+    struct sense m = { .q = a->q, .sim = a->sim, .a = a->a, .what = "repair: measure" };
+    double noise[TAKES];
+
+    m.n = a->n_held ? a->n_held : a->n_samples;
+    m.first = a->n_samples - m.n;
+    TRY(sense_run(&m, TAKES, with, &x, noise));
+    *take = repair_is_auto(s) ? 0 : all;
+    for (unsigned t = 1; repair_is_auto(s) && t <= all; t++)
+        if ((t & all) == t && noise[t] < noise[*take])
+            *take = t;
+    say_choice(a, noise, all, *take, m.n);
+    return OK;
+}
+
+static void store(struct repair *a, const struct contents *c, unsigned take)
 {
     struct graph *g = a->q->g;
 
     for (size_t i = 0; i < a->n_layers; i++) {
         const node_id n = a->layer[i].r.l.id;
-        const float *const now[3] = { NULL, c[i].w, c[i].b };
+        const float *const now[3] = { NULL, take & TAKE_WEIGHTS ? c[i].w : NULL,
+                                      take & TAKE_BIASES ? c[i].b : NULL };
 
         for (int j = 1; j < 3; j++) {
             const value_id old = node_in(graph_node(g, n), j);
@@ -407,11 +476,12 @@ static void say(struct repair *a)
                a->n_layers ? a->gain / (double)a->n_layers : 0, str_text(&t));
 }
 
-enum status repair_layers(struct quant *q)
+enum status repair_layers(struct quant *q, bool *kept)
 {
     struct repair a = { .q = q, .a = arena_new_in(q->a) };
     node_id from = graph_first(q->g, MAIN_REGION);
     struct contents *c;
+    unsigned take;
 
     a.what = q->s->adaround.on ? "adaround" : "bias correction";
     TRY(begin(&a));
@@ -424,8 +494,10 @@ enum status repair_layers(struct quant *q)
         TRY(learn(&a, &a.layer[i], &c[i]));
         from = n;
     }
-    store(&a, c);
     say(&a);
+    TRY(choose(&a, c, &take));
+    store(&a, c, take);
+    *kept = take != 0;
     arena_free(a.a);
     return OK;
 }

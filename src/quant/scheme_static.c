@@ -137,22 +137,28 @@ static enum status export_encodings(struct quant *q)
     return encodings_write(&e, version, q->o->encodings, q->a, q->ds);
 }
 
+enum status quant_prepare(struct quant *q)
+{
+    TRY(begin(q));
+    TRY(quant_overrides_load(q));
+    TRY(quant_classify(q));
+    quant_overrides_widths(q);
+    quant_group(q);
+    TRY(quant_overrides_groups(q));
+    TRY(quant_calibrate(q));
+    return q->o->stats_out ? OK : quant_choose(q);
+}
+
 static enum status apply(struct graph *g, const struct quant_options *o,
                          const struct quant_settings *s, struct quant_report *r)
 {
     struct quant q = { .g = g, .o = o, .s = s, .report = r, .a = g->arena, .ds = g->diags };
 
+    TRY(repair_decide(&q));
     TRY(repair_float(&q));
-    TRY(begin(&q));
-    TRY(quant_overrides_load(&q));
-    TRY(quant_classify(&q));
-    quant_overrides_widths(&q);
-    quant_group(&q);
-    TRY(quant_overrides_groups(&q));
-    TRY(quant_calibrate(&q));
+    TRY(quant_prepare(&q));
     if (o->stats_out)
         return OK;
-    TRY(quant_choose(&q));
     TRY(repair_widths(&q));
     quant_preflight(&q, &r->findings, &r->n_findings);
     preflight_warn(&q, r->findings, r->n_findings);

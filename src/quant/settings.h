@@ -40,6 +40,9 @@ struct quant_settings {
         int64_t task;
     } calibration;
     struct {
+        const char *preset;
+    } repair;
+    struct {
         bool on;
         int64_t level, iterations;
         double limit;

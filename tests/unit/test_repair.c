@@ -624,6 +624,81 @@ static void ranges_follow_the_outputs(void **state)
     teardown(&f);
 }
 
+/* -- what chooses for itself ------------------------------------------------------------------------------ */
+
+/* Channels of one size once both layers share it: scaling evens them out, and the narrow ones gain codes. */
+static const char uneven[] = "graph (%x : f32[1,2,4,4]) {\n"
+                             "  %w1 = const f32[2,2,1,1] {0x1p+4, 0x1.8p+3, 0x1p-4, -0x1.4p-5}\n"
+                             "  %a = conv(%x, %w1) {act=relu}\n"
+                             "  %w2 = const f32[2,2,1,1] {0x1p-4, 0x1p+4, -0x1.4p-5, 0x1.8p+3}\n"
+                             "  %b = conv(%a, %w2)\n"
+                             "  yield %b\n}\n";
+
+/* One channel is the sum of eight small products, the other one large product: their weights differ, their
+ * ranges do not until scaling makes them. Weights and biases are on the grid as they are. */
+static const char even[] =
+    "graph (%x : f32[1,8,4,4]) {\n"
+    "  %w1 = const f32[2,8,1,1] {0x1p-2, 0x1p-2, 0x1p-2, 0x1p-2, 0x1p-2, 0x1p-2, 0x1p-2, 0x1p-2,\n"
+    "    0x1p+1, 0x0p+0, 0x0p+0, 0x0p+0, 0x0p+0, 0x0p+0, 0x0p+0, 0x0p+0}\n"
+    "  %a = conv(%x, %w1) {act=relu}\n"
+    "  %w2 = const f32[2,2,1,1] {0x1p+0, 0x1p+0, 0x1p+0, -0x1p+0}\n"
+    "  %b = conv(%a, %w2)\n"
+    "  yield %b\n}\n";
+
+static const char *decided(struct fixture *f, const char *net, const char *setting,
+                           const char *value, struct quant_report *r)
+{
+    const struct quant_set set = { setting, value, "test" };
+    const struct quant_options o = { .scheme = "int8",
+                                     .format = "onnx",
+                                     .calib = "random:1:16",
+                                     .set = &set,
+                                     .n_set = setting != NULL };
+    struct graph *g = graph_of(f, net);
+
+    graph_fix_io(g);
+    assert_int_equal(quant_apply(g, &o, r), OK);
+    return text_of(f, g);
+}
+
+static void what_gains_is_kept(void **state)
+{
+    struct fixture f;
+    struct quant_report r;
+
+    (void)state;
+    setup(&f);
+    decided(&f, uneven, "repair.preset", "auto", &r);
+    assert_true(noted(&r, "equalize: kept, the whole network "));
+    assert_true(noted(&r, "equalize: 2 of 2 layers scaled"));
+    assert_true(noted(&r, "absorb: nothing to do"));
+    assert_string_equal(said(&f), "");
+    teardown(&f);
+}
+
+/* What costs is undone: the bytes are those of the run without it. Asked for by name it stays, and warns. */
+static void what_costs_is_undone(void **state)
+{
+    struct fixture f;
+    struct quant_report r;
+    const char *plain, *tried, *asked;
+
+    (void)state;
+    setup(&f);
+    plain = decided(&f, even, NULL, NULL, &r);
+    tried = decided(&f, even, "repair.preset", "auto", &r);
+    assert_true(noted(&r, "equalize: undone, the whole network "));
+    assert_true(noted(&r, "adaround: nothing kept"));
+    assert_string_equal(plain, tried);
+    assert_string_equal(said(&f), "");
+    asked = decided(&f, even, "equalize.on", "yes", &r);
+    assert_true(noted(&r, "equalize: kept, the whole network "));
+    assert_string_not_equal(plain, asked);
+    assert_non_null(
+        strstr(said(&f), "warning: equalize costs accuracy: the whole network falls from "));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -638,6 +713,8 @@ int main(void)
         cmocka_unit_test(sensitive_values_get_16_bits),
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(ranges_follow_the_outputs),
+        cmocka_unit_test(what_gains_is_kept),
+        cmocka_unit_test(what_costs_is_undone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

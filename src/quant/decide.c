@@ -1,0 +1,214 @@
+/* decide.c - which repairs of the float graph pay: each is tried on a copy, and the whole quantised copy is
+ * measured.
+ *
+ * A candidate is a set of settings. It is put to a copy of the float graph: rewritten, calibrated,
+ * rounded, and run; noise is the difference from the float network as it was read (noise.h). Ranges come
+ * from one half of the samples and are measured on the other, and the other way round, so that all count
+ * and none is measured by ranges of its own. One after the other a repair is added and stays where the noise
+ * falls. The graph itself is rewritten afterwards, by the settings that won, so what is undone leaves no
+ * trace. What was asked for by name, not by "auto", stays in any case,
+ * and says so where it costs.
+ *
+ * A candidate costs three runs of at most SAMPLES: to calibrate, in float, rounded.
+ */
+#include <math.h>
+
+#include "quant/noise.h"
+#include "quant/repair.h"
+#include "quant/sense.h"
+
+enum { SAMPLES = 64, FEW = 4 }; /* fewer than that: they are measured by their own ranges */
+
+/* What counts as a gain: 0.1 dB. The samples at hand are few, and a rewrite should have a reason. */
+static const double GAIN = 0.977;
+
+struct step {
+    const char *name;
+    bool *(*flag)(struct quant_settings *s);
+};
+
+static bool *equalize_flag(struct quant_settings *s)
+{
+    return &s->equalize.on;
+}
+
+static bool *absorb_flag(struct quant_settings *s)
+{
+    return &s->absorb.on;
+}
+
+/* In the order in which they act. */
+static const struct step steps[] = {
+    { "equalize", equalize_flag },
+    { "absorb", absorb_flag },
+};
+
+struct decide {
+    struct quant *q;
+    struct arena *a;
+    struct sim *ref; /* the float graph */
+    int64_t n;       /* samples */
+    int folds;       /* 1: ranges are measured on the samples that made them */
+};
+
+struct trial {
+    int64_t rewrites;
+    double noise;
+};
+
+/* -- one candidate -------------------------------------------------------------------------------- */
+
+/* Fold f made the ranges; the others are measured. */
+static enum status measure(const struct decide *d, struct quant *q, int fold, struct noise *sum)
+{
+    struct tensor *want = ARENA_ARRAY(q->a, struct tensor, sum->n_out + 1);
+    struct tensor *got = ARENA_ARRAY(q->a, struct tensor, sum->n_out + 1);
+    struct replay_patch *p;
+    struct sim *sim;
+
+    TRY(sim_open(q->g, q->o->calib, d->n, q->a, &sim));
+    p = sim_patch(sim, q->a);
+    TRY(quant_sim_all(quant_sim_new(q, sim, q->a), p, QERR_ALL));
+    for (int64_t k = 0; k < d->n; k++) {
+        if (d->folds > 1 && k % d->folds == fold)
+            continue;
+        TRY(sim_run(d->ref, k, NULL, NULL, NULL, want));
+        TRY(sim_run(sim, k, p, NULL, NULL, got));
+        noise_add(sum, want, got);
+    }
+    return OK;
+}
+
+static enum status run_folds(const struct decide *d, struct graph *g,
+                             const struct quant_settings *s, const struct trial *base,
+                             struct trial *t)
+{
+    struct noise sum = noise_new((int)g->n_io_out, g->arena);
+    struct quant_report report = { 0 };
+    struct quant_options o = *d->q->o;
+    struct quant whole = {
+        .g = g, .o = &o, .s = s, .report = &report, .a = g->arena, .ds = g->diags
+    };
+
+    o.calib_steps = d->n;
+    o.n_shards = d->folds;
+    o.stats_in = o.stats_out = NULL;
+    o.analyse = false;
+    TRY(repair_float(&whole));
+    t->rewrites = whole.rewrites;
+    if (base && base->rewrites == t->rewrites)
+        return OK;
+    for (o.shard = 0; o.shard < d->folds; o.shard++) {
+        struct quant q = whole;
+
+        TRY(quant_prepare(&q));
+        TRY(measure(d, &q, o.shard, &sum));
+    }
+    t->noise = noise_mean(&sum);
+    return OK;
+}
+
+/* base: the trial without what is tried; where there is nothing to rewrite, t is as it. */
+static enum status try(const struct decide *d, const struct quant_settings *s,
+                       const struct trial *base, struct trial *t)
+{
+    struct diags *ds = d->q->ds;
+    const size_t said = ds->n;
+    struct graph *g = graph_clone(d->q->g, ds);
+    enum status st;
+
+    *t = base ? *base : (struct trial){ 0 };
+    if (!g)
+        return ERR_IO;
+    st = run_folds(d, g, s, base, t);
+    graph_free(g);
+    if (st == OK)
+        diags_rewind(ds, said); /* what there is to warn of is said of the graph itself */
+    return st;
+}
+
+/* -- the choice ------------------------------------------------------------------------------------ */
+
+static void say(const struct decide *d, const char *name, const struct trial *was,
+                const struct trial *is, bool kept)
+{
+    const double before = sense_db(was->noise), after = sense_db(is->noise);
+
+    if (is->rewrites == was->rewrites) {
+        quant_note(d->q, "%s: nothing to do", name);
+        return;
+    }
+    quant_note(d->q, "%s: %s, the whole network %.2f -> %.2f dB on %lld samples", name,
+               kept ? "kept" : "undone", before, after, (long long)d->n);
+    if (!kept || is->noise <= was->noise)
+        return;
+    diag_warn(d->q->ds, DIAG_value, WHERE_NONE,
+              "%s costs accuracy: the whole network falls from %.2f to %.2f dB", name, before,
+              after);
+    diag_hint(d->q->ds, "leave it out, or give --repair auto, which measures before it decides");
+}
+
+static enum status decide(struct decide *d, struct quant_settings *s)
+{
+    const bool all = repair_is_auto(s);
+    struct trial best, t;
+    bool want[COUNT(steps)];
+
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        want[i] = all || *steps[i].flag(s);
+        *steps[i].flag(s) = false;
+    }
+    TRY(try(d, s, NULL, &best));
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        bool *const on = steps[i].flag(s);
+
+        if (!want[i])
+            continue;
+        *on = true;
+        TRY(try(d, s, &best, &t));
+        *on = !all || t.noise < GAIN * best.noise;
+        say(d, steps[i].name, &best, &t, *on);
+        if (*on)
+            best = t;
+    }
+    return OK;
+}
+
+/* Can what was asked for be measured besides? Repairs of the float graph do not need the data. */
+static bool can_measure(const struct quant *q)
+{
+    bool fixed = q->o->calib && !q->o->stats_in && !q->o->stats_out;
+
+    for (size_t i = 0; i < q->g->n_io_in; i++)
+        fixed = fixed && type_is_static(&q->g->io_in[i].type);
+    return fixed;
+}
+
+static enum status begin(struct decide *d)
+{
+    struct quant *q = d->q;
+
+    TRY(repair_sim(q, &d->ref));
+    d->n = sim_samples(d->ref) < SAMPLES ? sim_samples(d->ref) : SAMPLES;
+    d->folds = d->n < FEW ? 1 : 2;
+    return OK;
+}
+
+enum status repair_decide(struct quant *q)
+{
+    struct decide d = { .q = q, .a = arena_new_in(q->a) };
+    struct quant_settings *s = arena_dup(q->a, q->s, sizeof *s);
+    bool any = repair_is_auto(q->s);
+
+    for (size_t i = 0; i < COUNT(steps) && can_measure(q); i++)
+        any |= *steps[i].flag(s);
+    if (any) {
+        TRY(begin(&d));
+        TRY(decide(&d, s));
+    }
+    if (repair_is_auto(s))
+        s->adaround.on = s->bias_correction.on = true; /* repair_layers.c measures them */
+    q->s = s;
+    arena_free(d.a);
+    return OK;
+}
