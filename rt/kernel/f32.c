@@ -1,9 +1,12 @@
-/* f32.c - the kernels of f32.h; compiled once per instruction set with F32_TABLE, F32_ISA, F32_ROWS.
+/* f32.c - the kernels of f32.h; compiled once per instruction set with F32_TABLE, F32_ISA, F32_ROWS,
+ * F32_OUTS and F32_GROUPS.
  *
  * Plain C: the compiler turns the loops over 16 lanes into vectors. Nothing here may be reordered by
  * it (no -ffast-math, -ffp-contract=off), so the scalar build gives the same bits.
  */
 #include "kernel/f32.h"
+
+#include <stdbool.h>
 
 #define LANES F32_LANES
 
@@ -54,6 +57,80 @@ static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs,
         tap_rows(acc, x, xs, cs, w, n_c, 1);
 }
 
+enum { PANEL = F32_GROUPS * LANES };
+
+static inline __attribute__((always_inline)) void chains_tile(float *y, ptrdiff_t ys,
+                                                              const float *x,
+                                                              const float *restrict w, int64_t n_k,
+                                                              const float *start, const int outs,
+                                                              const int groups)
+{
+    float a[F32_OUTS * F32_GROUPS][LANES];
+
+#pragma GCC unroll 8
+    for (int j = 0; j < outs; j++)
+#pragma GCC unroll 2
+        for (int h = 0; h < groups; h++)
+            for (int l = 0; l < LANES; l++)
+                a[j * groups + h][l] = start ? start[j] : y[j * ys + h * LANES + l];
+    for (int64_t k = 0; k < n_k; k++, w += F32_OUTS, x += PANEL)
+#pragma GCC unroll 8
+        for (int j = 0; j < outs; j++)
+#pragma GCC unroll 2
+            for (int h = 0; h < groups; h++)
+                for (int l = 0; l < LANES; l++)
+                    a[j * groups + h][l] =
+                        __builtin_fmaf(x[h * LANES + l], w[j], a[j * groups + h][l]);
+#pragma GCC unroll 8
+    for (int j = 0; j < outs; j++)
+#pragma GCC unroll 2
+        for (int h = 0; h < groups; h++)
+            for (int l = 0; l < LANES; l++)
+                y[j * ys + h * LANES + l] = a[j * groups + h][l];
+}
+
+static void chains(float *y, ptrdiff_t ys, int n_y, int n_x, const float *x, const float *w,
+                   int64_t n_k, const float *start)
+{
+    const bool narrow = n_x <= LANES;
+
+    if (n_y <= F32_OUTS / 2 && narrow)
+        chains_tile(y, ys, x, w, n_k, start, F32_OUTS / 2, 1);
+    else if (n_y <= F32_OUTS / 2)
+        chains_tile(y, ys, x, w, n_k, start, F32_OUTS / 2, F32_GROUPS);
+    else if (narrow)
+        chains_tile(y, ys, x, w, n_k, start, F32_OUTS, 1);
+    else
+        chains_tile(y, ys, x, w, n_k, start, F32_OUTS, F32_GROUPS);
+}
+
+static inline __attribute__((always_inline)) void lay_rows(float *restrict y,
+                                                           const float *restrict x, ptrdiff_t xs,
+                                                           const ptrdiff_t step, int64_t n_k,
+                                                           const int n)
+{
+    for (int64_t k = 0; k < n_k; k++, y += PANEL, x += xs)
+        for (int i = 0; i < n; i++)
+            y[i] = x[i * step];
+}
+
+static void lay(float *y, const float *x, ptrdiff_t xs, ptrdiff_t step, int64_t n_k, int n)
+{
+    if (step == 1 && n == PANEL)
+        for (int64_t k = 0; k < n_k; k++, y += PANEL, x += xs) {
+            for (int i = 0; i < PANEL; i++)
+                y[i] = x[i];
+            for (int i = 0; i < PANEL; i += LANES) /* of the next panel, most often */
+                __builtin_prefetch(x + PANEL + i);
+        }
+    else if (step == 1)
+        lay_rows(y, x, xs, 1, n_k, n);
+    else if (step == 2 && n == PANEL)
+        lay_rows(y, x, xs, 2, n_k, PANEL);
+    else
+        lay_rows(y, x, xs, step, n_k, n);
+}
+
 enum { RUN = 4 * LANES }; /* outputs of a row computed at a time */
 
 struct row {
@@ -81,16 +158,28 @@ static inline __attribute__((always_inline)) void row_run(const struct row *r, f
         y[i * ys] = a[i];
 }
 
+/* The last run of some outputs goes over the end of the one before rather than by single ones: their
+ * bits do not depend on it. */
 static inline __attribute__((always_inline)) void row_step(const struct row *r, float *y,
                                                            const ptrdiff_t ys, const float *x,
                                                            const ptrdiff_t xs, int64_t n)
 {
+    const int64_t all = n;
+
     for (; n >= RUN; n -= RUN, y += RUN * ys, x += RUN * xs)
         row_run(r, y, ys, x, xs, RUN);
     for (; n >= LANES; n -= LANES, y += LANES * ys, x += LANES * xs)
         row_run(r, y, ys, x, xs, LANES);
+    if (n > 0 && all >= LANES) {
+        row_run(r, y - (LANES - n) * ys, ys, x - (LANES - n) * xs, xs, LANES);
+        return;
+    }
     for (; n >= 4; n -= 4, y += 4 * ys, x += 4 * xs)
         row_run(r, y, ys, x, xs, 4);
+    if (n > 0 && all >= 4) {
+        row_run(r, y - (4 - n) * ys, ys, x - (4 - n) * xs, xs, 4);
+        return;
+    }
     for (; n > 0; n--, y += ys, x += xs)
         row_run(r, y, ys, x, xs, 1);
 }
@@ -319,8 +408,11 @@ static void add_wide(double *restrict y, const float *restrict x, int64_t n)
 
 const struct f32_kernels F32_TABLE = {
     .isa = F32_ISA,
-    .pixels = F32_ROWS,
+    .panel = PANEL,
+    .outs = F32_OUTS,
     .tap = tap,
+    .chains = chains,
+    .lay = lay,
     .row = row,
     .channels = channels,
     .unary = unary,

@@ -3,7 +3,8 @@
  * Freestanding: no libc but fmaf() where the processor has no fused multiply-add. Each result is a
  * fixed sequence of operations (DESIGN section 5): convolution, GEMM and depthwise outputs are one
  * fused-multiply-add chain from the bias, taps and channels ascending, vectors run across outputs.
- * So every instruction set gives the same bits.
+ * So every instruction set gives the same bits. Zeros of padding that stand in a panel are part of the
+ * chain: they change nothing but the sign of a zero.
  */
 #ifndef KERNEL_F32_H
 #define KERNEL_F32_H
@@ -11,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { F32_LANES = 16, F32_PIXELS_MAX = 12 };
+enum { F32_LANES = 16, F32_PIXELS_MAX = 12, F32_OUTS_MAX = 8, F32_PANEL_MAX = 32 };
 
 enum f32_unary {
     F32_RELU,
@@ -33,10 +34,16 @@ enum f32_binary { F32_ADD, F32_SUB, F32_MUL, F32_DIV, F32_MAX, F32_MIN, F32_BINA
 
 struct f32_kernels {
     const char *isa;
-    int pixels; /* accumulator rows that fit the registers: at most F32_PIXELS_MAX */
+    int panel, outs; /* pixels and outputs that chains() computes at a time */
     /* acc[p][0..15] = fma(x[p*xs + c*cs], w[c][0..15], acc[p]) for c = 0..n_c-1, p = 0..n_p-1 */
     void (*tap)(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
                 int64_t n_c);
+    /* y[j*ys + i] = start[j], or what it is where start is NULL, then fma(x[k*panel + i], w[k*outs + j],
+     * y[j*ys + i]) for k = 0..n_k-1, j < n_y <= outs, i < n_x <= panel. Some whole tile is written. */
+    void (*chains)(float *y, ptrdiff_t ys, int n_y, int n_x, const float *x, const float *w,
+                   int64_t n_k, const float *start);
+    /* y[k*panel + i] = x[k*xs + i*step], k < n_k, i < n */
+    void (*lay)(float *y, const float *x, ptrdiff_t xs, ptrdiff_t step, int64_t n_k, int n);
     /* y[i*ys] = bias, then fma(x[at[t] + i*xs], w[wt[t]], y[i*ys]) for t = 0..taps-1 */
     void (*row)(float *y, ptrdiff_t ys, const float *x, ptrdiff_t xs, const ptrdiff_t *at,
                 const float *w, const ptrdiff_t *wt, int taps, float bias, int64_t n);

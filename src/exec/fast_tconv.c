@@ -7,30 +7,19 @@
 #include <string.h>
 
 #include "base/thread.h"
-#include "exec/fast.h"
+#include "exec/fast_conv_plan.h"
 #include "exec/window.h"
 
 enum { CHUNK = 48, LANES = F32_LANES };
 
-struct tconv {
-    const struct f32_kernels *k;
-    int64_t n, c, h, w, o, oh, ow; /* c, o: per group */
-    int64_t kh, kw, sh, sw, dh, dw, pt, pl, group;
-    int64_t xn, xc, xh, xw, yn, yc, yh, yw; /* element steps */
-    int64_t blocks;                         /* of 16 outputs, per group */
-    const float *weight, *bias; /* [group][block][tap][channel][16]; [group][blocks*16] */
-    int64_t act;
-    bool last; /* channels last */
-};
-
 struct tconv_run {
-    const struct tconv *c;
+    const struct conv_plan *c;
     const float *x;
     float *y;
 };
 
 /* Outputs q0 .. q0+n-1 of the phase that begins at column fx, of row oy and one block. */
-static void sums(const struct tconv *c, float *acc, const float *x, const float *w, int64_t oy,
+static void sums(const struct conv_plan *c, float *acc, const float *x, const float *w, int64_t oy,
                  int64_t fx, int64_t q0, int64_t n)
 {
     for (int64_t ky = 0; ky < c->kh; ky++)
@@ -50,7 +39,7 @@ static void sums(const struct tconv *c, float *acc, const float *x, const float 
         }
 }
 
-static void store(const struct tconv *c, const float *acc, float *y, int64_t block, int64_t n)
+static void store(const struct conv_plan *c, const float *acc, float *y, int64_t block, int64_t n)
 {
     const int64_t left = c->o - block * LANES, lanes = left < LANES ? left : LANES;
     const int64_t step = c->sw * c->yw;
@@ -61,7 +50,7 @@ static void store(const struct tconv *c, const float *acc, float *y, int64_t blo
 }
 
 /* A row of one group. x, y: of this image and group. */
-static void row(const struct tconv *c, const float *x, float *y, int64_t g, int64_t oy)
+static void row(const struct conv_plan *c, const float *x, float *y, int64_t g, int64_t oy)
 {
     _Alignas(64) float acc[CHUNK * LANES];
 
@@ -84,7 +73,7 @@ static void row(const struct tconv *c, const float *x, float *y, int64_t g, int6
 static void some_rows(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct tconv_run *r = ctx;
-    const struct tconv *c = r->c;
+    const struct conv_plan *c = r->c;
 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
@@ -96,7 +85,7 @@ static void some_rows(void *ctx, int64_t begin, int64_t end, int worker)
 
 static void run(const struct step *s, const struct tensor *const *x, struct tensor *y)
 {
-    const struct tconv *c = s->data;
+    const struct conv_plan *c = s->data;
     struct tconv_run r = { c, x[0]->data, y[0].data };
     const int64_t cost = c->ow * c->c * c->kh * c->kw * c->o / c->sh / c->sw + 1;
 
@@ -118,86 +107,22 @@ static int64_t pad_of(const struct conv_attrs *a, int i, int64_t in, int64_t out
     return a->auto_pad == PAD_VALID ? 0 : window_at(&a->pads, i, 0);
 }
 
-static void geometry(struct tconv *c, const struct prepare *p, const struct tensor *w)
-{
-    const struct conv_attrs *a = p->n->attrs;
-    const struct type *x = p->x[0], *y = p->y;
-    const bool last = c->last = a->layout == LAYOUT_LAST, flat = x->rank == 3;
-    const int s = last ? 1 : 2; /* first spatial axis */
-    const int64_t channels = last ? x->dim[x->rank - 1] : x->dim[1];
-    const int64_t outputs = last ? y->dim[y->rank - 1] : y->dim[1];
-
-    c->k = p->k;
-    c->group = a->group;
-    c->act = a->act;
-    c->n = x->dim[0];
-    c->c = channels / a->group;
-    c->o = outputs / a->group;
-    c->h = flat ? 1 : x->dim[s];
-    c->w = x->dim[flat ? s : s + 1];
-    c->oh = flat ? 1 : y->dim[s];
-    c->ow = y->dim[flat ? s : s + 1];
-    c->kh = flat ? 1 : w->dim[s];
-    c->kw = w->dim[flat ? s : s + 1];
-    c->sh = flat ? 1 : window_at(&a->strides, 0, 1);
-    c->sw = window_at(&a->strides, flat ? 0 : 1, 1);
-    c->dh = flat ? 1 : window_at(&a->dilations, 0, 1);
-    c->dw = window_at(&a->dilations, flat ? 0 : 1, 1);
-    c->pt = flat ? 0 : pad_of(a, 0, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
-    c->pl = pad_of(a, flat ? 0 : 1, c->w, c->ow, (c->kw - 1) * c->dw + 1, c->sw);
-    c->xc = last ? 1 : c->h * c->w;
-    c->xw = last ? channels : 1;
-    c->xh = c->w * c->xw;
-    c->xn = channels * c->h * c->w;
-    c->yc = last ? 1 : c->oh * c->ow;
-    c->yw = last ? outputs : 1;
-    c->yh = c->ow * c->yw;
-    c->yn = outputs * c->oh * c->ow;
-    c->blocks = (c->o + LANES - 1) / LANES;
-}
-
-static const float *pack(const struct tconv *c, const float *w, struct pool *pool)
-{
-    const int64_t taps = c->kh * c->kw, block = taps * c->c * LANES;
-    const size_t bytes = mem_mul((size_t)(c->group * c->blocks * block), sizeof(float));
-    float *out = pool_alloc(pool, bytes + 1);
-
-    memset(out, 0, bytes);
-    for (int64_t o = 0; o < c->group * c->o; o++) {
-        const int64_t g = o / c->o, in_group = o % c->o;
-        float *b = out + (g * c->blocks + in_group / LANES) * block + in_group % LANES;
-
-        for (int64_t t = 0; t < taps; t++)
-            for (int64_t i = 0; i < c->c; i++)
-                b[(t * c->c + i) * LANES] = c->last
-                                                ? w[(o * taps + t) * c->c + i]
-                                                : w[((g * c->c + i) * c->o + in_group) * taps + t];
-    }
-    return out;
-}
-
 bool fast_tconv(struct prepare *p, struct step *s)
 {
-    struct tensor w, b;
-    const float *weight, *bias = NULL;
-    struct tconv *c;
-    float *padded;
+    const struct conv_attrs *a = p->n->attrs;
+    struct conv_data d;
+    struct conv_plan *c;
 
-    if (!fast_is(p->n, "conv_transpose") || p->x[0]->dtype != DT_f32 ||
-        (p->x[0]->rank != 3 && p->x[0]->rank != 4))
+    if (!fast_is(p->n, "conv_transpose"))
         return false;
-    weight = fast_const(p, 1, &w);
-    if (has_value(node_in(p->n, 2)))
-        bias = fast_const(p, 2, &b);
-    if (!weight || (has_value(node_in(p->n, 2)) && !bias))
+    c = ARENA_NEW(p->arena, struct conv_plan);
+    if (!conv_plan_init(c, &d, p, true))
         return false;
-    c = ARENA_NEW(p->arena, struct tconv);
-    geometry(c, p, &w);
-    c->weight = pack(c, weight, pool_new(p->arena));
-    padded = ARENA_ARRAY(p->arena, float, c->group * c->blocks * LANES + 1);
-    for (int64_t o = 0; bias && o < c->group * c->o; o++)
-        padded[o / c->o * c->blocks * LANES + o % c->o] = bias[o];
-    c->bias = padded;
+    c->pt = pad_of(a, 0, c->h, c->oh, (c->kh - 1) * c->dh + 1, c->sh);
+    c->pl = pad_of(a, p->x[0]->rank - 3, c->w, c->ow, (c->kw - 1) * c->dw + 1, c->sw);
+    if (p->x[0]->rank == 3)
+        c->pt = 0; /* the only axis is the columns' */
+    conv_plan_pack(c, &d, LANES, p->arena);
     s->data = c;
     s->run = run;
     return true;

@@ -191,8 +191,10 @@ static void test_conv(void **state)
         conv_case(&ds, layout, 16, 16, 1, 13, 1, 1, 1); /* pointwise */
         conv_case(&ds, layout, 5, 33, 1, 70, 3, 2, 1);  /* longer than a chunk */
         conv_case(&ds, layout, 4, 6, 1, 11, 5, 1, 2);
+        conv_case(&ds, layout, 40, 20, 1, 15, 3, 1, 1);  /* longer chains than a panel is deep */
         conv_case(&ds, layout, 8, 12, 4, 7, 3, 1, 1);    /* grouped */
         conv_case(&ds, layout, 19, 19, 19, 12, 3, 2, 1); /* depthwise */
+        conv_case(&ds, layout, 5, 5, 5, 45, 3, 1, 1);    /* the last run overlaps */
         conv_case(&ds, layout, 7, 14, 7, 6, 3, 1, 1);    /* depthwise with multiplier 2 */
         conv_case(&ds, layout, 1, 1, 1, 1, 1, 1, 1);
     }
