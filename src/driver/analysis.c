@@ -26,6 +26,9 @@ static const char *setting_text(struct arena *a, const struct quant_settings *s,
         return arena_printf(a, "%lld", (long long)*(const int64_t *)field);
     case SETTING_FLOAT:
         return arena_printf(a, "%.9g", *(const double *)field);
+    case SETTING_DROP:
+        return arena_printf(a, "%.9g%s", ((const struct drop *)field)->amount,
+                            ((const struct drop *)field)->points ? "%" : "");
     case SETTING_CHOICE:
     case SETTING_WORD:
         break;

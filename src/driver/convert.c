@@ -11,6 +11,7 @@
 #include "driver/analysis.h"
 #include "driver/legalise.h"
 #include "pass/pass.h"
+#include "report/report.h"
 
 static void print(const char *title, const char *text, void *ctx)
 {
@@ -203,6 +204,7 @@ static enum status quantise(struct slip_job *j, struct graph *g, struct graph *o
         .original = original,
         .encodings_version = job_string(j, "encodings-version"),
         .overrides = job_string(j, "overrides"),
+        .labels = job_string(j, "labels"),
         .settings = job_string(j, "settings"),
         .analyse = analysis_wanted(j),
         .analyse_steps = job_int(j, "analyse-steps", 4),
@@ -253,6 +255,10 @@ static void report(struct slip_job *j, struct graph *g, const char *out, const s
         jsonw_kint(&j->json, "float_nodes", (int64_t)q->n_float);
         jsonw_kint(&j->json, "samples", q->samples);
     }
+    if (q->mixed) {
+        jsonw_key(&j->json, "mixed_precision");
+        report_mixed(&j->json, q->mixed);
+    }
     for (size_t i = 0; i < q->n_notes; i++)
         job_say(j, "  %s\n", q->notes[i]);
     if (strcmp(f->name, "slip") != 0)
@@ -266,7 +272,7 @@ static enum status refuse_idle_options(struct slip_job *j)
         "calib",       "calib-steps",   "method",    "percentile",    "weight-type",
         "per-channel", "settings",      "act-bits",  "weight-bits",   "bias-bits",
         "dispatch",    "encodings",     "overrides", "shard",         "stats",
-        "io-dtype",    "native-inputs", "analyse",   "analyse-steps",
+        "io-dtype",    "native-inputs", "analyse",   "analyse-steps", "labels",
     };
 
     for (size_t i = 0; i < COUNT(idle) + COUNT(repairs); i++) {

@@ -45,7 +45,8 @@
     { "absorb",    0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: move high biases into the layer behind" },                                      \
     { "bias-correction", 0, false, SLIP_OPT_FLAG, NULL,     NULL, NULL,   "repair: take the mean shift that quantisation gives each channel from its bias" },      \
     { "equalize",  0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: scale channels across layers so that their weights' ranges are alike" },       \
-    { "max-drop",  0,   false, SLIP_OPT_FLOAT,  "DB",       NULL, NULL,   "repair: 16-bit activations until the outputs are DB below what 16 bits everywhere give" }, \
+    { "max-drop",  0,   false, SLIP_OPT_STRING, "DB|P%",    NULL, NULL,   "repair: nodes leave 8 bits until the outputs are DB below what 16 bits everywhere give, or until at most P points of top-1 are lost" }, \
+    { "labels",    0,   false, SLIP_OPT_PATH,   "F.csv",    NULL, NULL,   "with --max-drop P%: right classes of the calibration samples by file name: file,class" }, \
     { "max-high-macs", 0, false, SLIP_OPT_FLOAT, "P",       NULL, NULL,   "repair: at most P percent of the MACs leave 8 bits" },                                 \
     { "repair",    0,   false, SLIP_OPT_ENUM,   NULL,       "none|auto", NULL, "repair: auto: try them, measure the whole network, keep what gains" },                   \
     { "split",     0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "repair: compute convolutions whose channels differ much in range in parts" },           \

@@ -23,14 +23,32 @@ struct borders {
 
 /* -- borders ------------------------------------------------------------------------------------ */
 
-/* Does v itself carry an encoding: made by an integer node, or an input that is stored? */
-static bool is_stored(struct quant *q, value_id v)
+bool quant_io_stored(const struct quant *q)
 {
+    return q->o->io_dtype && strcmp(q->o->io_dtype, "quant") == 0;
+}
+
+static bool is_state(const struct graph *g, value_id v)
+{
+    for (size_t s = 0; s < g->n_states; s++)
+        if (same_value(g->state[s].in, v))
+            return true;
+    return false;
+}
+
+bool quant_is_stored(const struct quant *q, value_id v)
+{
+    const struct region *r = graph_region(q->g, MAIN_REGION);
     const node_id d = graph_def(q->g, v);
 
     if (has_node(d))
         return quant_is_int(q, d);
-    return graph_value(q->g, v)->enc != NULL;
+    if (!quant_io_stored(q) || v.i >= q->n_values || !q->wanted[v.i] || is_state(q->g, v))
+        return false;
+    for (size_t i = 0; i < r->n_inputs; i++)
+        if (same_value(r->inputs[i], v))
+            return true;
+    return false;
 }
 
 static value_id requantize_once(struct quant *q, value_id v, const struct encoding *e,
@@ -66,8 +84,8 @@ static node_id first_node(struct quant *q, value_id v)
     return has_node(d) ? graph_node(q->g, d)->next : graph_region(q->g, MAIN_REGION)->first;
 }
 
-/* Does want differ from what all readers of this width share? Then the copy is this reader's alone. */
-static bool is_own(struct quant *q, value_id v, const struct encoding *want)
+/* Then the copy is this reader's alone. */
+bool quant_is_own(struct quant *q, value_id v, const struct encoding *want)
 {
     return !encoding_same(want, quant_encoding_as(q, v, want->storage));
 }
@@ -77,7 +95,7 @@ static value_id stored_copy(struct quant *q, struct borders *b, value_id v,
 {
     struct copy *c;
 
-    if (is_own(q, v, want))
+    if (quant_is_own(q, v, want))
         return requantize(q, v, want, reader);
     for (c = b->stored[v.i]; c; c = c->next)
         if (encoding_same(graph_value(q->g, c->v)->enc, want))
@@ -100,7 +118,7 @@ static enum status stored_operand(struct quant *q, struct borders *b, node_id n,
     TRY(quant_operand_encoding(q, n, j, &want));
     if (graph_is_const(g, v))
         TRY(quant_bake(q, v, want, &use));
-    else if (!is_stored(q, v) || !encoding_same(want, quant_value_encoding(q, v)))
+    else if (!quant_is_stored(q, v) || !encoding_same(want, quant_value_encoding(q, v)))
         use = stored_copy(q, b, v, want, n);
     graph_set_operand(g, n, j, use);
     return OK;
@@ -115,12 +133,6 @@ static void real_operand(struct quant *q, struct borders *b, node_id n, int j)
     graph_set_operand(q->g, n, j, b->real[v.i]);
 }
 
-/* Inputs and outputs of the model that are to be stored integers. */
-static bool io_stored(const struct quant *q)
-{
-    return q->o->io_dtype && strcmp(q->o->io_dtype, "quant") == 0;
-}
-
 static void store_inputs(struct quant *q)
 {
     const struct region *r = graph_region(q->g, MAIN_REGION);
@@ -128,13 +140,10 @@ static void store_inputs(struct quant *q)
 
     for (size_t i = 0; i < r->n_inputs; i++) {
         const value_id v = r->inputs[i];
-        bool state = false;
 
-        for (size_t s = 0; s < q->g->n_states; s++)
-            state |= same_value(q->g->state[s].in, v);
-        if (state)
+        if (is_state(q->g, v))
             continue;
-        if (io_stored(q) && q->wanted[v.i]) {
+        if (quant_is_stored(q, v)) {
             graph_value(q->g, v)->enc = quant_value_encoding(q, v);
             q->g->io_in[at].enc = quant_value_encoding(q, v);
         }
@@ -155,7 +164,8 @@ static enum status fix_operands(struct quant *q, struct borders *b, node_id n)
             continue;
         if (integer && quant_is_act(q, n, j))
             TRY(stored_operand(q, b, n, j));
-        else if (!integer && is_stored(q, v) && q->wanted[v.i] && !(output && io_stored(q)))
+        else if (!integer && quant_is_stored(q, v) && q->wanted[v.i] &&
+                 !(output && quant_io_stored(q)))
             real_operand(q, b, n, j);
     }
     return OK;
@@ -183,6 +193,18 @@ static int64_t least_code(const struct encoding *e)
     return lo;
 }
 
+bool quant_drops_clamp(struct quant *q, node_id n)
+{
+    const struct node *x = graph_node(q->g, n);
+    const struct encoding *e;
+
+    if (!quant_is_int(q, n) || q->kind[n.i] != RULE_CLAMP || x->in[0].v.i >= q->n_values ||
+        !q->unseen[x->in[0].v.i])
+        return false;
+    e = quant_value_encoding(q, x->out[0]);
+    return encoding_zero(e, 0) == least_code(e);
+}
+
 /* relu and clip whose cut the stored range already makes (group.c) go away. */
 static void drop_clamps(struct quant *q)
 {
@@ -191,16 +213,12 @@ static void drop_clamps(struct quant *q)
 
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = next) {
         const struct node *x = graph_node(g, n);
-        const struct encoding *e;
         value_id from;
 
         next = graph_next(g, n);
-        if (!quant_is_int(q, n) || q->kind[n.i] != RULE_CLAMP)
+        if (!quant_drops_clamp(q, n))
             continue;
         from = x->in[0].v;
-        e = graph_value(g, x->out[0])->enc;
-        if (from.i >= q->n_values || !q->unseen[from.i] || encoding_zero(e, 0) != least_code(e))
-            continue;
         graph_origin_move(g, x->out[0], from, NULL, 0);
         graph_replace_uses(g, x->out[0], from);
         graph_remove_node(g, n);
@@ -259,7 +277,7 @@ enum status quant_annotate(struct quant *q)
     }
     TRY(fix_regions(q, &b));
     TRY(fix_operands(q, &b, yield));
-    for (int j = 0, at = 0; io_stored(q) && j < graph_node(g, yield)->n_in; j++) {
+    for (int j = 0, at = 0; quant_io_stored(q) && j < graph_node(g, yield)->n_in; j++) {
         bool state = false;
 
         for (size_t s = 0; s < g->n_states; s++)

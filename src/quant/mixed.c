@@ -1,38 +1,70 @@
-/* mixed.c - which activations get 16 bits: the most noise at the outputs for the fewest
- * multiply-accumulates.
+/* mixed.c - which nodes leave 8 bits, for 16-bit activations or for float: the most noise at the outputs
+ * for the least price.
  *
  * Groups of values that share an encoding are rounded to 8 bits one at a time and the noise at the
- * outputs is measured by replay (sense.h); single noises add up nearly. A group is free of its 8-bit
- * noise when every node that makes or reads it computes in 16 bits: that is the price, in MACs,
- * conversions and bytes. Groups are taken by noise for MACs (the greedy rule for the knapsack) until the
- * prediction meets the target or the share of MACs is used up; then the whole quantised network is
- * measured on samples that were not looked at, and where it misses the target the search goes on.
+ * outputs is measured by replay (sense.h); so are, where float is allowed, the weights of each node.
+ * Single noises add up nearly. A group is free of its noise when every node that makes or reads it has
+ * left 8 bits, weights when their node is in float. A move takes the nodes of a group, or one node with
+ * weights, to a width; moves are made by the noise that they take away for their price (price.h; the
+ * greedy rule for the knapsack) until the prediction meets the target or the share of MACs is used up.
+ * Then the whole quantised network is measured on samples that were not looked at, and where it misses
+ * the target the search goes on.
  */
 #include <math.h>
 #include <string.h>
 
+#include "exec/compare.h"
+#include "format/samples/labels.h"
 #include "ir/op.h"
+#include "quant/price.h"
 #include "quant/repair.h"
 #include "quant/sense.h"
+
+struct move {
+    const node_id *node;
+    size_t n;
+    int bits; /* 16; 0: float */
+    bool refused;
+};
+
+/* The groups that a node makes or reads. */
+struct member {
+    uint32_t group;
+    struct member *next;
+};
 
 struct mixed {
     struct quant *q;
     struct sense s;
+    struct pricing *price;
     struct sense_group *group;
     size_t n_groups;
-    double *macs;  /* by node */
-    bool *high;    /* by node: 16 bits */
-    bool *free_of; /* by group: its 8-bit noise is gone */
+    struct move *move;
+    size_t n_moves, n_made;
+    node_id *changed;       /* room for the nodes that a move changes, */
+    uint8_t *was;           /* and for their widths */
+    double *weight;         /* by node: noise of its weights, of those that are not in float */
+    bool *high;             /* by node: not at 8 bits */
+    bool *given;            /* by node: its width is not the scheme's, but the user's */
+    struct member **groups; /* by node */
+    size_t *low;            /* by group: nodes at 8 bits */
+    size_t *hit;            /* by group: zero between uses */
     double all_macs, high_macs;
-    double weights; /* noise of all weights and biases together */
-    double left;    /* predicted noise of the activations */
-    size_t n_high, n_free;
+    double weights;      /* predicted noise of all weights and biases together */
+    double weights_at_8; /* the same before anything was chosen */
+    double left;         /* predicted noise of the activations */
+    size_t n_free;
+    struct labels *labels;
+    struct quant_mixed *report;
 };
+
+/* -- sensitivities ------------------------------------------------------------------------------------ */
 
 struct trial {
     struct quant *q;
     struct quant_sim *qs;
     struct sense_group *group;
+    const node_id *node;
 };
 
 static enum status round_group(void *ctx, size_t i, struct replay_patch *p)
@@ -52,6 +84,40 @@ static enum status round_all(void *ctx, size_t i, struct replay_patch *p)
     return quant_sim_all(t->qs, p, i ? QERR_WEIGHT | QERR_BIAS : QERR_ALL);
 }
 
+static enum status round_weights(void *ctx, size_t i, struct replay_patch *p)
+{
+    const struct trial *t = ctx;
+
+    return quant_sim_node(t->qs, p, t->node[i], QERR_WEIGHT | QERR_BIAS, NULL);
+}
+
+/* What the weights of each node lose alone, as its share of what all lose together. */
+static enum status look_at_weights(struct mixed *m, struct trial *t)
+{
+    struct quant *q = m->q;
+    node_id *node = ARENA_ARRAY(m->s.a, node_id, q->n_nodes + 1);
+    double *noise, sum = 0;
+    size_t n = 0;
+
+    for (node_id i = graph_first(q->g, MAIN_REGION); has_node(i); i = graph_next(q->g, i))
+        if (quant_is_int(q, i) && q->kind[i.i] == RULE_WEIGHTED)
+            node[n++] = i;
+    noise = ARENA_ARRAY(m->s.a, double, n + 1);
+    t->node = node;
+    m->s.what = "mixed precision: weights";
+    TRY(sense_run(&m->s, n, round_weights, t, noise));
+    for (size_t i = 0; i < n; i++)
+        sum += noise[i];
+    for (size_t i = 0; i < n; i++)
+        m->weight[node[i].i] = sum > 0 ? noise[i] / sum * m->weights : 0;
+    return OK;
+}
+
+static bool allows(const struct mixed *m, const char *what)
+{
+    return strcmp(m->q->s->mixed.allow, what) == 0 || strcmp(m->q->s->mixed.allow, "both") == 0;
+}
+
 static enum status look(struct mixed *m)
 {
     struct quant *q = m->q;
@@ -61,162 +127,379 @@ static enum status look(struct mixed *m)
     m->s.what = "mixed precision: sensitivity";
     TRY(sense_run(&m->s, m->n_groups, round_group, &t, noise));
     for (size_t i = 0; i < m->n_groups; i++)
-        m->left += m->group[i].noise = noise[i];
+        m->left += m->group[i].noise = m->low[i] > 0 ? noise[i] : 0;
     t.qs = quant_sim_new(q, m->s.sim, m->s.a);
     TRY(sense_run(&m->s, 2, round_all, &t, noise));
-    m->weights = noise[1];
-    quant_note(q,
-               "mixed precision: all activations at 8 bits: predicted %.2f dB, measured %.2f dB on "
-               "%lld samples; the weights alone leave %.2f dB",
-               sense_db(m->left + m->weights), sense_db(noise[0]), (long long)m->s.n,
-               sense_db(m->weights));
-    return OK;
+    m->weights = m->weights_at_8 = noise[1];
+    quant_note(
+        q,
+        "mixed precision: all activations at %d bits: predicted %.2f dB, measured %.2f dB on "
+        "%lld samples; the weights alone leave %.2f dB",
+        (int)q->s->activations.bits, sense_db(m->left + m->weights), sense_db(noise[0]),
+        (long long)m->s.n, sense_db(m->weights));
+    return allows(m, "float") ? look_at_weights(m, &t) : OK;
 }
 
-/* MACs that would leave 8 bits if all nodes of the group did. */
-static double price(const struct mixed *m, const struct sense_group *g)
+/* -- moves ------------------------------------------------------------------------------------------- */
+
+/* The nodes that x would change, in m->changed. Whom the user gave a width keeps it. */
+static size_t changes(struct mixed *m, const struct move *x)
 {
-    double macs = 0;
+    size_t n = 0;
 
-    for (size_t i = 0; i < g->n_nodes; i++)
-        macs += m->high[g->node[i].i] ? 0 : m->macs[g->node[i].i];
-    return macs;
+    for (size_t i = 0; i < x->n; i++) {
+        const uint32_t k = x->node[i].i;
+
+        if (m->q->bits[k] > 0 && !m->given[k] && (x->bits == 0 || !m->high[k]))
+            m->changed[n++] = x->node[i];
+    }
+    return n;
 }
 
-static bool takes_16(struct mixed *m, const struct sense_group *g)
+/* The noise that goes with the changed nodes, and the MACs that leave 8 bits. */
+static double gain(struct mixed *m, size_t n, int bits, double *macs)
 {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node_id n = g->node[i];
-        const uint8_t was = m->q->bits[n.i];
-        bool ok;
+    double noise = 0;
 
-        if (m->high[n.i])
+    *macs = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t k = m->changed[i].i;
+
+        noise += bits == 0 ? m->weight[k] : 0;
+        if (m->high[k])
             continue;
-        ok = was == 8 && quant_set_bits(m->q, n, 16);
-        quant_set_bits(m->q, n, was);
-        if (!ok)
-            return false;
+        *macs += pricing_macs(m->price, m->changed[i]);
+        for (const struct member *g = m->groups[k]; g; g = g->next)
+            if (++m->hit[g->group] == m->low[g->group])
+                noise += m->group[g->group].noise;
     }
-    return g->n_nodes > 0;
+    for (size_t i = 0; i < n; i++)
+        for (const struct member *g = m->groups[m->changed[i].i]; g; g = g->next)
+            m->hit[g->group] = 0;
+    return noise;
 }
 
-static void take(struct mixed *m, const struct sense_group *g)
+/* What the change costs in operations; false: some node has no such kernel. */
+static bool price(struct mixed *m, size_t n, int bits, double *ops)
 {
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const node_id n = g->node[i];
+    struct quant *q = m->q;
+    bool can = true;
 
-        if (m->high[n.i])
-            continue;
-        m->high[n.i] = true;
-        m->high_macs += m->macs[n.i];
-        m->n_high++;
-        quant_set_bits(m->q, n, 16);
+    *ops = -pricing_around(m->price, m->changed, n);
+    for (size_t i = 0; i < n; i++) {
+        m->was[i] = q->bits[m->changed[i].i];
+        can &= quant_set_bits(q, m->changed[i], bits);
     }
-    for (size_t k = 0; k < m->n_groups; k++) {
-        bool all = m->group[k].n_nodes > 0 && !m->free_of[k];
-
-        for (size_t i = 0; all && i < m->group[k].n_nodes; i++)
-            all = m->high[m->group[k].node[i].i];
-        if (!all)
-            continue;
-        m->free_of[k] = true;
-        m->n_free++;
-        m->left -= m->group[k].noise;
-    }
+    *ops += pricing_around(m->price, m->changed, n);
+    for (size_t i = 0; i < n; i++)
+        quant_set_bits(q, m->changed[i], m->was[i]);
+    return can;
 }
 
-/* The group with the most noise for its price that still fits; NULL: none is worth it. */
-static const struct sense_group *best(struct mixed *m, bool *refused)
+/* The move with the most noise for its price that still fits; NULL: none is worth it. */
+static struct move *best(struct mixed *m)
 {
     const double percent = m->q->s->mixed.max_high_macs;
     const double room = (percent > 0 ? percent / 100 * m->all_macs : INFINITY) - m->high_macs;
-    const struct sense_group *found = NULL;
+    struct move *found = NULL;
     double most = 0;
-    size_t at = 0;
 
-    for (size_t k = 0; k < m->n_groups; k++) {
-        const struct sense_group *g = &m->group[k];
-        const double macs = price(m, g);
-        /* a node without MACs still costs a conversion and bytes: a ten-thousandth of the network */
-        const double gain = g->noise / (macs + 1e-4 * m->all_macs);
+    for (size_t k = 0; k < m->n_moves; k++) {
+        struct move *x = &m->move[k];
+        const size_t n = x->refused ? 0 : changes(m, x);
+        double macs, ops;
+        const double noise = gain(m, n, x->bits, &macs);
 
-        if (m->free_of[k] || refused[k] || macs > room || g->noise < 1e-3 * m->left || gain <= most)
+        if (n == 0 || macs > room || noise <= 1e-3 * (m->left + m->weights))
             continue;
-        most = gain;
-        found = g;
-        at = k;
-    }
-    if (found && !takes_16(m, found)) {
-        refused[at] = true;
-        return best(m, refused);
+        x->refused = !price(m, n, x->bits, &ops);
+        if (x->refused || noise / fmax(ops, 1) <= most)
+            continue;
+        most = noise / fmax(ops, 1);
+        found = x;
     }
     return found;
 }
 
-static enum status measure(struct mixed *m, double *noise)
+static void leave_8_bits(struct mixed *m, node_id n)
 {
+    m->high[n.i] = true;
+    m->high_macs += pricing_macs(m->price, n);
+    for (const struct member *g = m->groups[n.i]; g; g = g->next)
+        if (--m->low[g->group] == 0) {
+            m->left -= m->group[g->group].noise;
+            m->n_free++;
+        }
+}
+
+static void make(struct mixed *m, const struct move *x)
+{
+    const size_t n = changes(m, x);
+
+    m->n_made++;
+    for (size_t i = 0; i < n; i++) {
+        const node_id k = m->changed[i];
+
+        quant_set_bits(m->q, k, x->bits);
+        if (!m->high[k.i])
+            leave_8_bits(m, k);
+        if (x->bits > 0)
+            continue;
+        m->q->by_choice[k.i] = true;
+        m->weights -= m->weight[k.i];
+        m->weight[k.i] = 0;
+    }
+}
+
+/* Make moves until the predicted noise is below the limit. */
+static void search(struct mixed *m, double limit)
+{
+    struct move *x;
+
+    while (m->left + m->weights > limit && (x = best(m)))
+        make(m, x);
+}
+
+/* -- on samples that were not looked at ----------------------------------------------------------------- */
+
+struct votes {
+    const struct labels *labels;
+    int64_t n, agree, right, ref_right;
+};
+
+static void vote(void *ctx, int64_t sample, int output, const struct tensor *want,
+                 const struct tensor *got)
+{
+    struct votes *v = ctx;
+    const int64_t ref = output == 0 ? compare_argmax(want) : 0;
+    const int64_t best = output == 0 ? compare_argmax(got) : 0;
+
+    if (output != 0)
+        return;
+    v->n++;
+    v->agree += ref == best;
+    if (!v->labels)
+        return;
+    v->right += labels_match(v->labels, sample, best, tensor_elements(got));
+    v->ref_right += labels_match(v->labels, sample, ref, tensor_elements(want));
+}
+
+static enum status measure(struct mixed *m)
+{
+    const bool points = m->q->s->mixed.max_drop.points;
     struct sense s = m->s;
     struct trial t = { .q = m->q };
+    struct votes v = { .labels = m->labels };
 
-    /* on samples that the choice has not seen, if there are any */
-    s.first = sim_samples(m->s.sim) > 2 * m->s.n ? m->s.n : 0;
+    if (points) {
+        s.first = m->s.n;
+        s.n = sim_samples(s.sim) - m->s.n;
+        s.see = vote;
+        s.see_ctx = &v;
+    } else {
+        s.first = sim_samples(s.sim) > 2 * s.n ? s.n : 0;
+    }
     s.what = "mixed precision: measure";
     TRY(quant_choose(m->q));
     t.qs = quant_sim_new(m->q, s.sim, s.a);
-    return sense_run(&s, 1, round_all, &t, noise);
-}
+    TRY(sense_run(&s, 1, round_all, &t, &m->report->measured));
+    if (points && v.n > 0) {
+        const int64_t lost = m->labels ? v.ref_right - v.right : v.n - v.agree;
 
-/* Take groups until the predicted noise is below the limit. */
-static void search(struct mixed *m, double limit, bool *refused)
-{
-    while (m->left + m->weights > limit) {
-        const struct sense_group *g = best(m, refused);
-
-        if (!g)
-            return;
-        take(m, g);
+        m->report->drop = 100 * (double)lost / (double)v.n;
+        m->report->drop_samples = v.n;
     }
+    return OK;
 }
+
+/* -- the choice ------------------------------------------------------------------------------------------ */
 
 /* The noise that is allowed; 0: whatever the share of MACs buys. */
 static double allowed(const struct mixed *m)
 {
-    const double target = m->q->s->mixed.target, drop = m->q->s->mixed.max_drop;
+    const double target = m->q->s->mixed.target, drop = m->q->s->mixed.max_drop.amount;
 
     if (target > 0)
         return pow(10, -target / 10);
-    return drop > 0 ? m->weights * pow(10, drop / 10) : 0;
+    return drop > 0 ? m->weights_at_8 * pow(10, drop / 10) : 0;
 }
 
-static enum status choose(struct mixed *m)
+/* Noise that adds up nearly: aim as much lower as the measurement lies higher. */
+static enum status choose_by_noise(struct mixed *m)
 {
-    struct quant *q = m->q;
     const double target = allowed(m);
-    bool *refused = ARENA_ARRAY(m->s.a, bool, m->n_groups + 1);
-    double limit = target, noise = 0;
-    size_t before;
+    double limit = target;
 
     for (int round = 0; round < 6; round++) {
-        before = m->n_high;
-        search(m, limit, refused);
-        TRY(measure(m, &noise));
-        if (noise <= target || before == m->n_high)
+        const size_t before = m->n_made;
+
+        search(m, limit);
+        TRY(measure(m));
+        if (m->report->measured <= target || before == m->n_made)
             break;
-        limit = (m->left + m->weights) * target / noise;
+        limit = (m->left + m->weights) * target / m->report->measured;
     }
-    quant_note(q,
-               "mixed precision: %zu nodes at 16 bits free %zu of %zu groups of their 8-bit noise, "
-               "%.1f %% of MACs; predicted %.2f dB, measured %.2f dB",
-               m->n_high, m->n_free, m->n_groups,
-               m->all_macs > 0 ? 100 * m->high_macs / m->all_macs : 0,
-               sense_db(m->left + m->weights), sense_db(noise));
-    if (target > 0 && noise > target)
+    if (target > 0 && m->report->measured > target)
         diag_warn(
-            q->ds, DIAG_value, WHERE_NONE,
+            m->q->ds, DIAG_value, WHERE_NONE,
             "mixed precision reaches %.2f dB of the %.2f dB asked for with %.1f %% of the MACs",
-            sense_db(noise), sense_db(target),
+            sense_db(m->report->measured), sense_db(target),
             m->all_macs > 0 ? 100 * m->high_macs / m->all_macs : 0);
     return OK;
+}
+
+/* No sum of noises says how many answers change: 2 dB less noise until few enough do. */
+static enum status choose_by_top1(struct mixed *m)
+{
+    const double most = m->q->s->mixed.max_drop.amount;
+    size_t before;
+
+    TRY(measure(m));
+    do {
+        before = m->n_made;
+        if (m->report->drop > most) {
+            search(m, (m->left + m->weights) / 1.6);
+            TRY(measure(m));
+        }
+    } while (before != m->n_made);
+    if (m->report->drop > most)
+        diag_warn(
+            m->q->ds, DIAG_value, WHERE_NONE,
+            "mixed precision loses %.2f points of top-1, %g were allowed, with %.1f %% of the "
+            "MACs",
+            m->report->drop, most, m->all_macs > 0 ? 100 * m->high_macs / m->all_macs : 0);
+    return OK;
+}
+
+/* -- evidence -------------------------------------------------------------------------------------------- */
+
+static void list_chosen(struct mixed *m)
+{
+    struct quant *q = m->q;
+    struct quant_chosen *c = ARENA_ARRAY(q->g->arena, struct quant_chosen, q->n_nodes + 1);
+    size_t n = 0;
+
+    for (node_id i = graph_first(q->g, MAIN_REGION); has_node(i); i = graph_next(q->g, i)) {
+        const bool wide = quant_is_int(q, i) && q->bits[i.i] == 16 && !m->given[i.i] &&
+                          q->s->activations.bits == 8;
+
+        if (!wide && !q->by_choice[i.i])
+            continue;
+        c[n++] = (struct quant_chosen){ graph_where(q->g, i).node,
+                                        op_get(graph_node(q->g, i)->op)->name, q->bits[i.i] };
+        *(wide ? &m->report->n_16 : &m->report->n_float) += 1;
+    }
+    m->report->chosen = c;
+}
+
+static void say(struct mixed *m)
+{
+    const struct quant_mixed *r = m->report;
+    const struct quant_price *a = &r->before, *b = &r->after;
+    const double all = m->all_macs > 0 ? m->all_macs / 100 : 1;
+
+    quant_note(
+        m->q,
+        "mixed precision: %zu nodes at 16 bits%s free %zu of %zu groups of their 8-bit noise, "
+        "%.1f %% of MACs; predicted %.2f dB, measured %.2f dB",
+        r->n_16, arena_printf(m->q->a, r->n_float ? " and %zu in float" : "", r->n_float),
+        m->n_free, m->n_groups, m->high_macs / all, sense_db(r->predicted), sense_db(r->measured));
+    quant_note(m->q,
+               "mixed precision: price: MACs %.1f %% at 8 bits, %.1f %% at 16, %.1f %% in float; "
+               "%+lld bytes of weights, %+lld of activations; %+lld conversions, %+lld Q/DQ pairs",
+               b->macs_8 / all, b->macs_16 / all, b->macs_float / all,
+               (long long)(b->weight_bytes - a->weight_bytes),
+               (long long)(b->act_bytes - a->act_bytes), (long long)(b->converts - a->converts),
+               (long long)(b->pairs - a->pairs));
+    if (r->drop_samples > 0)
+        quant_note(m->q, "mixed precision: %.2f points of top-1 lost against %s on %lld samples",
+                   r->drop, m->labels ? "the labels" : "the float network's answers",
+                   (long long)r->drop_samples);
+}
+
+/* -- setting up ------------------------------------------------------------------------------------------ */
+
+static enum status open_labels(struct mixed *m)
+{
+    struct quant *q = m->q;
+    const struct drop *drop = &q->s->mixed.max_drop;
+
+    if (!drop->points)
+        return OK;
+    if (sim_samples(m->s.sim) <= m->s.n) {
+        diag_error(
+            q->ds, DIAG_usage, WHERE_NONE,
+            "--max-drop %g%% is counted on calibration samples that the choice does not look "
+            "at, and it looks at all %lld",
+            drop->amount, (long long)m->s.n);
+        diag_hint(q->ds, "give more samples with --calib, or lower mixed-precision.samples");
+        return ERR_USAGE;
+    }
+    return q->o->labels ? labels_read(q->a, q->o->labels, sim_data(m->s.sim), q->ds, &m->labels)
+                        : OK;
+}
+
+static void add_move(struct mixed *m, const node_id *node, size_t n, int bits)
+{
+    m->move[m->n_moves++] = (struct move){ .node = node, .n = n, .bits = bits };
+}
+
+static void find_moves(struct mixed *m)
+{
+    struct quant *q = m->q;
+    const bool wide = allows(m, "16"), real = allows(m, "float");
+
+    m->move = ARENA_ARRAY(m->s.a, struct move, 2 * m->n_groups + q->n_nodes + 1);
+    for (size_t k = 0; k < m->n_groups; k++) {
+        if (wide)
+            add_move(m, m->group[k].node, m->group[k].n_nodes, 16);
+        if (real)
+            add_move(m, m->group[k].node, m->group[k].n_nodes, 0);
+    }
+    for (node_id n = graph_first(q->g, MAIN_REGION); real && has_node(n); n = graph_next(q->g, n))
+        if (m->weight[n.i] > 0)
+            add_move(m, arena_dup(m->s.a, &n, sizeof n), 1, 0);
+}
+
+static void set_up(struct mixed *m)
+{
+    struct quant *q = m->q;
+    struct arena *a = m->s.a;
+
+    m->group = sense_groups(q, a, &m->n_groups);
+    m->changed = ARENA_ARRAY(a, node_id, q->n_nodes + 1);
+    m->was = ARENA_ARRAY(a, uint8_t, q->n_nodes + 1);
+    m->weight = ARENA_ARRAY(a, double, q->n_nodes + 1);
+    m->high = ARENA_ARRAY(a, bool, q->n_nodes + 1);
+    m->given = ARENA_ARRAY(a, bool, q->n_nodes + 1);
+    m->groups = ARENA_ARRAY(a, struct member *, q->n_nodes + 1);
+    m->low = ARENA_ARRAY(a, size_t, m->n_groups + 1);
+    m->hit = ARENA_ARRAY(a, size_t, m->n_groups + 1);
+    for (node_id n = graph_first(q->g, MAIN_REGION); has_node(n); n = graph_next(q->g, n)) {
+        const double macs = pricing_macs(m->price, n);
+
+        m->all_macs += macs;
+        m->high[n.i] = quant_is_int(q, n) && q->bits[n.i] == 16;
+        m->given[n.i] = quant_is_int(q, n) && q->bits[n.i] != q->s->activations.bits;
+        m->high_macs += m->high[n.i] ? macs : 0;
+    }
+    for (size_t k = 0; k < m->n_groups; k++)
+        for (size_t i = 0; i < m->group[k].n_nodes; i++) {
+            const uint32_t n = m->group[k].node[i].i;
+            struct member *g = ARENA_NEW(a, struct member);
+
+            *g = (struct member){ (uint32_t)k, m->groups[n] };
+            m->groups[n] = g;
+            m->low[k] += !m->high[n];
+        }
+}
+
+/* What cannot be had is said before the samples are run. */
+static enum status check(struct mixed *m)
+{
+    if (allows(m, "16"))
+        TRY(quant_check_widths(m->q, 16, (int)m->q->s->weights.bits, "mixed precision"));
+    return allows(m, "float") ? quant_check_float(m->q, "mixed precision") : OK;
 }
 
 enum status repair_mixed(struct quant *q)
@@ -224,22 +507,22 @@ enum status repair_mixed(struct quant *q)
     struct mixed m = { .q = q, .s = { .q = q, .a = arena_new_in(q->a) } };
     const int64_t want = q->s->mixed.samples;
 
-    /* what cannot be had is said before the samples are run */
-    TRY(quant_check_widths(q, 16, (int)q->s->weights.bits, "mixed precision"));
+    m.report = ARENA_NEW(q->g->arena, struct quant_mixed);
+    TRY(check(&m));
     TRY(repair_sim(q, &m.s.sim));
     m.s.n = sim_samples(m.s.sim) < want ? sim_samples(m.s.sim) : want;
-    m.group = sense_groups(q, m.s.a, &m.n_groups);
-    m.macs = ARENA_ARRAY(m.s.a, double, q->n_nodes + 1);
-    m.high = ARENA_ARRAY(m.s.a, bool, q->n_nodes + 1);
-    m.free_of = ARENA_ARRAY(m.s.a, bool, m.n_groups + 1);
-    for (node_id n = graph_first(q->g, MAIN_REGION); has_node(n); n = graph_next(q->g, n)) {
-        m.macs[n.i] = sim_node_macs(m.s.sim, n);
-        m.all_macs += m.macs[n.i];
-        m.high[n.i] = quant_is_int(q, n) && q->bits[n.i] == 16;
-        m.high_macs += m.high[n.i] ? m.macs[n.i] : 0;
-    }
+    TRY(open_labels(&m));
+    TRY(pricing_new(q, m.s.sim, m.s.a, &m.price));
+    TRY(pricing_whole(m.price, &m.report->before));
+    set_up(&m);
     TRY(look(&m));
-    TRY(choose(&m));
+    find_moves(&m);
+    TRY(q->s->mixed.max_drop.points ? choose_by_top1(&m) : choose_by_noise(&m));
+    m.report->predicted = m.left + m.weights;
+    TRY(pricing_whole(m.price, &m.report->after));
+    list_chosen(&m);
+    say(&m);
+    q->report->mixed = m.report;
     arena_free(m.s.a);
     return OK;
 }

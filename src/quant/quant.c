@@ -143,6 +143,7 @@ static enum status refuse_idle(const struct scheme *scheme, const struct quant_o
     const char *what = s->n_dispatch  ? "--dispatch"
                        : o->overrides ? "--overrides"
                        : o->encodings ? "--encodings"
+                       : o->labels    ? "--labels"
                                       : NULL;
 
     if (scheme->calibrates || !what)

@@ -39,6 +39,7 @@ struct quant_options {
     struct graph *original;        /* the model as read, whose tensors they name; NULL: not kept */
     const char *encodings_version; /* "0.6.1", "1.0.0"; NULL: 0.6.1 */
     const char *overrides;         /* encodings JSON in; NULL */
+    const char *labels;            /* CSV of classes, for top-1; NULL */
     int shard, n_shards;           /* this process's part; n_shards 0: all */
     const char *stats_out;         /* write the statistics and stop; NULL */
     const char *stats_in;          /* use merged statistics instead of calibrating; NULL */
@@ -46,6 +47,29 @@ struct quant_options {
     int64_t analyse_steps;         /* on so many samples at most; 0: all */
     void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *progress_ctx;
+};
+
+/* What a choice of widths costs (price.c). Bytes are those of the artifact's contents: of constants
+ * (each operand counts, though the TFLite writer stores equal ones once) without scales and zero
+ * points, and of all results and converted copies, as they are stored. */
+struct quant_price {
+    double macs_8, macs_16, macs_float;
+    int64_t weight_bytes, act_bytes;
+    int64_t converts; /* requantize nodes: the QUANTIZE and DEQUANTIZE operators of a TFLite file */
+    int64_t pairs;    /* activations stored: the Q/DQ pairs of an ONNX file */
+};
+
+/* What mixed precision chose. */
+struct quant_mixed {
+    size_t n_16, n_float;       /* nodes that left 8 bits */
+    double predicted, measured; /* noise at the outputs (sense.h) */
+    double drop;                /* of top-1, in points */
+    int64_t drop_samples;       /* that it was counted on; 0: not asked for */
+    struct quant_price before, after;
+    const struct quant_chosen {
+        const char *node, *op;
+        int bits; /* 16; 0: float */
+    } * chosen;   /* n_16 + n_float, in the graph's order */
 };
 
 struct quant_report {
@@ -58,6 +82,7 @@ struct quant_report {
     struct preflight_finding *findings; /* preflight.h */
     size_t n_findings;
     const struct analysis *analysis; /* when it was asked for */
+    const struct quant_mixed *mixed; /* the same */
 };
 
 struct scheme {

@@ -42,6 +42,7 @@ struct quant {
     uint8_t *weight_bits; /* of its weights: 4, 8, 16 */
     bool *as_uint8;       /* activations and weights unsigned, one scale for each weight */
     bool *half;           /* left in float: its weights are stored as float16 */
+    bool *by_choice;      /* left in float by mixed precision, not for want of a kernel */
     struct weight_choice **weight; /* NULL: has none */
     value_id (*original)[2];       /* weight and bias before repairs; NULL: not noted (analyse.c) */
     /* by value: */
@@ -95,6 +96,8 @@ void quant_group(struct quant *q);
 uint32_t quant_root(struct quant *q, uint32_t value);
 /* scheme_static.c: does the format take these widths? who: names what asks for them. */
 enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const char *who);
+/* The same of nodes left in float beside integer ones: does the target have kernels for them? */
+enum status quant_check_float(struct quant *q, const char *who);
 /* scheme_fp16.c: store a float constant as float16. */
 enum status quant_half(struct quant *q, value_id v);
 /* ranges.c: what an activation's range is for; all groups' ranges; one group's in storage number k. */
@@ -139,6 +142,13 @@ const struct encoding *quant_range_encoding(struct quant *q, struct range r, enu
 const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r, enum dtype store);
 /* annotate.c: encodings onto values, requantize nodes at the borders, stored weights and biases. */
 enum status quant_annotate(struct quant *q);
+/* Will v itself be stored, by its integer node or as a stored input? Does reader's encoding `want`
+ * differ from what all readers of its width share? Will the activation n go, because its operand's
+ * stored range makes the same cut? */
+bool quant_is_stored(const struct quant *q, value_id v);
+bool quant_is_own(struct quant *q, value_id v, const struct encoding *want);
+bool quant_drops_clamp(struct quant *q, node_id n);
+bool quant_io_stored(const struct quant *q); /* are the model's inputs and outputs to be stored? */
 /* weights.c: choose the encodings of n's weights and bias, and store them so. */
 enum status quant_weights_choose(struct quant *q, node_id n);
 enum status quant_weights_bake(struct quant *q, node_id n);

@@ -35,7 +35,8 @@ enum status repair_widths(struct quant *q)
 {
     if (q->s->calibration.task > 0)
         TRY(repair_ranges(q));
-    if (q->s->mixed.target > 0 || q->s->mixed.max_drop > 0 || q->s->mixed.max_high_macs > 0)
+    if (q->s->mixed.target > 0 || q->s->mixed.max_drop.amount > 0 || q->s->mixed.max_drop.points ||
+        q->s->mixed.max_high_macs > 0)
         TRY(repair_mixed(q));
     return OK;
 }

@@ -55,12 +55,29 @@ enum status quant_check_widths(struct quant *q, int bits, int weight_bits, const
     return OK;
 }
 
+enum status quant_check_float(struct quant *q, const char *who)
+{
+    for (size_t i = 0; i < q->s->n_pairs; i++)
+        if (q->s->pairs[i].activation == 32)
+            return OK;
+    if (q->s->n_pairs == 0)
+        return OK;
+    return refuse_width(
+        q, who, arena_printf(q->a, "target %s takes %s, no float", q->s->target, q->s->pairs_said),
+        "leave mixed-precision.allow at 16, or choose another target");
+}
+
 static enum status check_settings(struct quant *q)
 {
     const struct quant_settings *s = q->s;
     const bool tflite = strcmp(q->o->format, "tflite") == 0;
     const char *scheme = arena_printf(q->a, "scheme %s", q->o->scheme);
 
+    if (q->o->labels && !s->mixed.max_drop.points) {
+        diag_error(q->ds, DIAG_usage, WHERE_NONE, "--labels does nothing without --max-drop P%%");
+        diag_hint(q->ds, "say how many points of top-1 may be lost, as in --max-drop 1%%");
+        return ERR_USAGE;
+    }
     TRY(quant_check_widths(q, (int)s->activations.bits, (int)s->weights.bits, scheme));
     if (s->bias.bits != 8 && s->bias.bits < 16)
         return diag_error(q->ds, DIAG_usage, WHERE_NONE,
@@ -92,6 +109,7 @@ static enum status begin(struct quant *q)
     q->weight_bits = ARENA_ARRAY(q->a, uint8_t, q->n_nodes + 1);
     q->as_uint8 = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
     q->half = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
+    q->by_choice = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
     q->weight = ARENA_ARRAY(q->a, struct weight_choice *, q->n_nodes + 1);
     q->wanted = ARENA_ARRAY(q->a, bool, q->n_values + 1);
     q->stats = ARENA_ARRAY(q->a, struct stats *, q->n_values + 1);
@@ -110,7 +128,7 @@ static void say_float_nodes(struct quant *q)
     for (node_id n = graph_first(q->g, MAIN_REGION); has_node(n); n = graph_next(q->g, n)) {
         const struct node *x = graph_node(q->g, n);
 
-        if (n.i < q->n_nodes && !quant_is_int(q, n) && x->n_out &&
+        if (n.i < q->n_nodes && !quant_is_int(q, n) && !q->by_choice[n.i] && x->n_out &&
             graph_value(q->g, x->out[0])->type.dtype == DT_f32)
             count[x->op]++;
     }

@@ -81,6 +81,8 @@ enum status sense_run(const struct sense *s, size_t n, sense_change *change, voi
                                   (uint64_t)s->n * n);
             TRY(sim_replay(s->sim, kept, patch[i], NO_NODE, NULL, NULL, m.got));
             add_errors(&m, m.error + i * (size_t)m.n_out);
+            for (int j = 0; s->see && j < m.n_out; j++)
+                s->see(s->see_ctx, s->first + k, j, &m.want[j], &m.got[j]);
         }
     }
     for (int j = 0; j < m.n_out; j++)

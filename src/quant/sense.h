@@ -15,6 +15,10 @@ struct sense {
     struct arena *a;
     int64_t first, n; /* samples [first, first + n) */
     const char *what; /* for the progress line */
+    /* NULL, or told of each output of each change: want is the float network's */
+    void (*see)(void *ctx, int64_t sample, int output, const struct tensor *want,
+                const struct tensor *got);
+    void *see_ctx;
 };
 
 /* Add change number i to the patch. */

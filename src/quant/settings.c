@@ -57,6 +57,18 @@ static bool to_bool(const char *text, bool *out)
     return false;
 }
 
+/* A number, alone or with its unit behind it. */
+static bool to_drop(struct arena *a, const char *text, struct drop *out)
+{
+    const size_t n = strcspn(text, "d%");
+    const char *unit = text + n;
+
+    out->points = strcmp(unit, "%") == 0;
+    return (!*unit || out->points || strcmp(unit, "dB") == 0) &&
+           str_to_f64(arena_strn(a, text, n), &out->amount) && isfinite(out->amount) &&
+           (!out->points || out->amount <= 100);
+}
+
 static enum status refuse(const struct setting *row, const char *text, const char *source,
                           const char *want, struct diags *ds)
 {
@@ -71,6 +83,7 @@ enum status setting_set(struct quant_settings *s, const struct setting *row, con
 {
     char *const field = (char *)s + row->offset;
     int64_t whole;
+    struct drop drop;
     double real;
     bool yes;
 
@@ -93,6 +106,14 @@ enum status setting_set(struct quant_settings *s, const struct setting *row, con
             return refuse(row, text, source,
                           arena_printf(a, "a number from %g to %g", row->lo, row->hi), ds);
         memcpy(field, &real, sizeof real);
+        return OK;
+    case SETTING_DROP:
+        if (!to_drop(a, text, &drop) || drop.amount < row->lo || drop.amount > row->hi)
+            return refuse(
+                row, text, source,
+                arena_printf(a, "dB from %g to %g, or points of top-1 as in 1%%", row->lo, row->hi),
+                ds);
+        memcpy(field, &drop, sizeof drop);
         return OK;
     case SETTING_CHOICE:
         if (!find_choice(a, row->choices, text))

@@ -7,7 +7,20 @@
 #include "base/json.h"
 #include "ir/graph.h"
 
-enum setting_kind { SETTING_BOOL, SETTING_INT, SETTING_FLOAT, SETTING_WORD, SETTING_CHOICE };
+enum setting_kind {
+    SETTING_BOOL,
+    SETTING_INT,
+    SETTING_FLOAT,
+    SETTING_WORD,
+    SETTING_DROP,
+    SETTING_CHOICE
+};
+
+/* What a quantisation may lose: "1.5", "1.5dB"; "1%" of the samples. */
+struct drop {
+    double amount;
+    bool points; /* of top-1; else dB of SQNR */
+};
 
 struct width_pair {
     int activation, weight; /* bits */
@@ -56,8 +69,10 @@ struct quant_settings {
         double below, least_macs;
     } split;
     struct {
-        double target, max_drop, max_high_macs; /* all 0: off */
+        double target, max_high_macs; /* these and max_drop 0: off */
+        struct drop max_drop;
         int64_t samples;
+        const char *allow;
     } mixed;
     struct {
         bool on;
@@ -82,9 +97,10 @@ struct quant_settings {
 struct setting {
     const char *section, *key;
     enum setting_kind kind;
-    size_t offset;       /* into struct quant_settings: bool, int64_t, double or const char * */
+    size_t
+        offset; /* into struct quant_settings: bool, int64_t, double, struct drop or const char * */
     const char *initial; /* the default, as text */
-    double lo, hi;       /* INT, FLOAT; lo == hi: any */
+    double lo, hi;       /* INT, FLOAT, DROP; lo == hi: any */
     const char *choices; /* CHOICE: "a|b|c" */
     const char *help;
 };

@@ -183,6 +183,7 @@ static void print_value(struct str *out, const struct quant_settings *s, const s
     const char *const field = (const char *)s + row->offset;
     const char *text;
     int64_t whole;
+    struct drop drop;
     double real;
     bool yes;
 
@@ -199,6 +200,10 @@ static void print_value(struct str *out, const struct quant_settings *s, const s
         memcpy(&real, field, sizeof real);
         text = arena_printf(out->arena, "%.15g", real);
         str_add(out, str_to_f64(text, &(double){ 0 }) ? text : "0");
+        break;
+    case SETTING_DROP:
+        memcpy(&drop, field, sizeof drop);
+        print_string(out, arena_printf(out->arena, "%.9g%s", drop.amount, drop.points ? "%" : ""));
         break;
     default:
         memcpy(&text, field, sizeof text);

@@ -90,6 +90,11 @@ int64_t sim_samples(const struct sim *s)
     return s->n_samples;
 }
 
+struct samples *sim_data(struct sim *s)
+{
+    return s->samples;
+}
+
 enum status sim_hash(struct sim *s, char out[65])
 {
     return samples_hash(s->samples, out);

@@ -41,6 +41,7 @@ enum status sim_new(struct graph *g, struct samples *samples, struct arena *aren
 enum status sim_open(struct graph *g, const char *data, int64_t steps, struct arena *arena,
                      struct sim **out);
 int64_t sim_samples(const struct sim *s);
+struct samples *sim_data(struct sim *s);
 enum status sim_hash(struct sim *s, char out[65]); /* of all samples, SHA-256 in hex */
 struct sim_counters sim_counters(const struct sim *s);
 double sim_node_macs(const struct sim *s, node_id n);

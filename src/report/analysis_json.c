@@ -132,6 +132,46 @@ void report_json(struct jsonw *w, const struct analysis *a)
     jsonw_end(w);
 }
 
+static void price(struct jsonw *w, const char *key, const struct quant_price *p)
+{
+    jsonw_key(w, key);
+    jsonw_object(w);
+    jsonw_kdouble(w, "macs_8_bits", p->macs_8);
+    jsonw_kdouble(w, "macs_16_bits", p->macs_16);
+    jsonw_kdouble(w, "macs_float", p->macs_float);
+    jsonw_kint(w, "weight_bytes", p->weight_bytes);
+    jsonw_kint(w, "activation_bytes", p->act_bytes);
+    jsonw_kint(w, "conversions", p->converts);
+    jsonw_kint(w, "qdq_pairs", p->pairs);
+    jsonw_end(w);
+}
+
+void report_mixed(struct jsonw *w, const struct quant_mixed *m)
+{
+    jsonw_object(w);
+    jsonw_kint(w, "nodes_16_bits", (int64_t)m->n_16);
+    jsonw_kint(w, "nodes_float", (int64_t)m->n_float);
+    jsonw_kdouble(w, "predicted_db", analysis_db(m->predicted));
+    jsonw_kdouble(w, "measured_db", analysis_db(m->measured));
+    if (m->drop_samples > 0) {
+        jsonw_kdouble(w, "top1_points_lost", m->drop);
+        jsonw_kint(w, "top1_samples", m->drop_samples);
+    }
+    price(w, "before", &m->before);
+    price(w, "after", &m->after);
+    jsonw_key(w, "nodes");
+    jsonw_array(w);
+    for (size_t i = 0; i < m->n_16 + m->n_float; i++) {
+        jsonw_object(w);
+        jsonw_kstring(w, "node", m->chosen[i].node);
+        jsonw_kstring(w, "op", m->chosen[i].op);
+        jsonw_kstring(w, "precision", m->chosen[i].bits ? "16" : "float");
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
 void report_findings(struct jsonw *w, const struct preflight_finding *f, size_t n)
 {
     static const char *const kinds[PREFLIGHT_KINDS] = {

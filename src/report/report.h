@@ -5,12 +5,14 @@
 #include "base/jsonw.h"
 #include "quant/analyse.h"
 #include "quant/preflight.h"
+#include "quant/quant.h"
 
 /* The worst layers (all: every layer) and where the loss comes from. */
 void report_text(struct str *out, const struct analysis *a, bool all);
 /* One object with everything. */
 void report_json(struct jsonw *w, const struct analysis *a);
-
+/* An object: what mixed precision chose, and its price. */
+void report_mixed(struct jsonw *w, const struct quant_mixed *m);
 /* An array of what was foretold without a run. */
 void report_findings(struct jsonw *w, const struct preflight_finding *f, size_t n);
 

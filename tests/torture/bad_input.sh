@@ -161,6 +161,11 @@ q tflite-narrow-bias 3 '32-bit biases only' tflite --scheme int8 --bias-bits 8
 q target-widths 3 'scheme w8a16 asks for 16-bit activations with 8-bit weights, but target npu-4d takes' tflite --scheme w8a16 --target npu-4d
 q target-dispatch 3 'target npu-4d takes i8 with i8' tflite --scheme int8 --target npu-4d --dispatch Relu=w8a16
 q target-mixed 3 'mixed precision: target npu-4d takes i8 with i8' tflite --scheme int8 --target npu-4d --max-high-macs 10
+printf 'mixed-precision:\n  allow: float\n' >float.yaml
+q target-mixed-float 3 'mixed precision: target npu-4d takes i8 with i8 (activations with weights), no float' tflite --scheme int8 --target npu-4d --max-high-macs 10 --settings float.yaml
+q max-drop-unit 2 '--max-drop: mixed-precision.max-drop takes dB from 0 to 200, or points of top-1 as in 1%' onnx --scheme int8 --max-drop 1x
+q labels-idle 2 '--labels does nothing without --max-drop P%' onnx --scheme int8 --labels l.csv --max-drop 1
+refuse labels-scheme 2 '--labels does nothing with scheme fp16' quantize relu.onnx -o out.onnx --scheme fp16 --labels l.csv
 refuse encodings-what 2 "there is no 'encodings shout'" encodings shout others.json
 refuse encodings-float 1 "no tensor of this model has an encoding" encodings show relu.onnx
 refuse encodings-range 2 "takes NAME=MIN,MAX" encodings set others.json -o out.json --set q=3,2

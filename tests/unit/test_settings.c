@@ -67,12 +67,35 @@ static void limits_are_the_rows(void **state)
 
         if (r->kind == SETTING_BOOL || r->kind == SETTING_CHOICE)
             assert_int_equal(setting_set(&s, r, "blue", "x", a, &ds), ERR_USAGE);
-        if (r->kind == SETTING_INT || r->kind == SETTING_FLOAT) {
+        if (r->kind == SETTING_INT || r->kind == SETTING_FLOAT || r->kind == SETTING_DROP) {
             assert_int_equal(setting_set(&s, r, "blue", "x", a, &ds), ERR_USAGE);
             assert_int_equal(setting_set(&s, r, arena_printf(a, "%.0f", r->hi + 1), "x", a, &ds),
                              r->lo < r->hi ? ERR_USAGE : OK);
         }
     }
+}
+
+static void drops_have_units(void **state)
+{
+    static const struct {
+        const char *text;
+        double amount;
+        bool points;
+    } read[] = { { "1.5", 1.5, false }, { "2dB", 2, false }, { "1%", 1, true }, { "0%", 0, true } };
+    static const char *const bad[] = {
+        "%", "dB", "1db", "1%%", "101%", "-1", "201", "1 dB", "nan"
+    };
+    const struct setting *row = setting_by_name("mixed-precision.max-drop");
+    struct quant_settings s;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(read); i++) {
+        assert_int_equal(setting_set(&s, row, read[i].text, "x", a, &ds), OK);
+        assert_true(s.mixed.max_drop.amount == read[i].amount);
+        assert_true(s.mixed.max_drop.points == read[i].points);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(setting_set(&s, row, bad[i], "x", a, &ds), ERR_USAGE);
 }
 
 static const struct {
@@ -114,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_scheme_reads_back, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_are_the_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(drops_have_units, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_name_their_line, setup, teardown),
     };
 

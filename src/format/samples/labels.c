@@ -1,5 +1,5 @@
 /* labels.c - labels by file name. */
-#include "verify/labels.h"
+#include "format/samples/labels.h"
 
 #include <inttypes.h>
 #include <string.h>

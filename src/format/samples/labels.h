@@ -1,6 +1,6 @@
 /* labels.h - the right class of each sample, from a CSV of file names and class indices. */
-#ifndef VERIFY_LABELS_H
-#define VERIFY_LABELS_H
+#ifndef FORMAT_SAMPLES_LABELS_H
+#define FORMAT_SAMPLES_LABELS_H
 
 #include "format/samples/samples.h"
 
