@@ -25,6 +25,7 @@ void svg_histogram(struct str *out, const struct analysis_range *r);
 void page_table(struct str *out, const struct analysis *a, const size_t *order);
 void page_details(struct str *out, const struct analysis *a, const size_t *order);
 void page_prices(struct str *out, const struct analysis *a);
+/* page_map.c */
 void page_map(struct str *out, const struct analysis *a);
 
 extern const char page_css[], page_script[];

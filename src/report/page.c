@@ -130,7 +130,7 @@ static void layers(struct str *out, const struct analysis *a, const size_t *orde
     str_add(out,
             "<p class=small>Bars: SQNR at the outputs when only this layer is quantised. Line: "
             "SQNR at the layer when everything is. High is bad. In the graph's order; each bar "
-            "leads to its layer.</p>\n<h2>Map</h2>\n");
+            "leads to its layer.</p>\n<h2>Graph</h2>\n");
     page_map(out, a);
     str_add(out, "<ul class=key>");
     for (int g = 0; g < 6; g++) {
@@ -139,7 +139,7 @@ static void layers(struct str *out, const struct analysis *a, const size_t *orde
 
         str_addf(out, "<li><i class=f%d></i>%s", g, from[g]);
     }
-    str_add(out, "<li>dashed: in float<li>grey: moved as it is</ul>\n"
+    str_add(out, "<li>dashed: in float<li>grey: moved as it is<li>the number: dB</ul>\n"
                  "<h2>Worst first</h2>\n");
     page_table(out, a, order);
     str_add(out, "<h2>Price of the cures</h2>\n<p class=small>Gain: of the outputs' SQNR if this "

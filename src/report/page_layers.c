@@ -1,4 +1,4 @@
-/* page_layers.c - layers of a page: table, details, prices, map. */
+/* page_layers.c - layers of a page: table, details, prices. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -220,29 +220,4 @@ void page_prices(struct str *out, const struct analysis *a)
                  "<p class=small>The %d that gain most of %zu; the others stand with their "
                  "layers.</p>\n",
                  SHOWN, n);
-}
-
-/* -- map ------------------------------------------------------------------------------------------------ */
-
-void page_map(struct str *out, const struct analysis *a)
-{
-    str_add(out, "<p class=map>");
-    for (size_t i = 0; i < a->n_nodes; i++) {
-        const struct analysis_node *m = &a->node[i];
-        const struct analysis_layer *l = m->layer >= 0 ? &a->layer[m->layer] : NULL;
-
-        if (l)
-            str_addf(out, "<a href=\"#L%d\" class=f%d title=\"", m->layer, html_grade(l->isolated));
-        else
-            str_addf(out, "<i class=%s title=\"", m->integer ? "moved" : "real");
-        html_text(out, m->name);
-        str_addf(out, " (%s%s)", m->op, l || m->integer ? "" : ", in float");
-        if (l) {
-            str_add(out, ": ");
-            html_db(out, l->isolated);
-            str_add(out, " dB");
-        }
-        str_add(out, l ? "\"></a>" : "\"></i>");
-    }
-    str_add(out, "</p>\n");
 }

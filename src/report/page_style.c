@@ -59,9 +59,20 @@ const char page_css[] =
     ".hist{display:block;width:100%;max-width:36rem;height:4.5rem;background:var(--soft)}"
     ".h{fill:var(--p0)}.cut{fill:var(--p2);opacity:.25}"
     ".ends{stroke:var(--p2);stroke-width:2;vector-effect:non-scaling-stroke;fill:none}\n"
-    ".map{display:flex;flex-wrap:wrap;gap:2px}"
-    ".map a,.map i{width:1.1rem;height:1.1rem;border-radius:.15rem;display:block}"
-    ".map .real{border:2px dashed var(--dim)}.map .moved{background:var(--rule)}"
+    ".graph{overflow:auto;max-height:80vh;border:1px solid var(--rule);border-radius:.3rem;"
+    "padding:.4rem}.graph svg{display:block;margin:0 auto;font:10px system-ui,sans-serif}"
+    ".graph text{text-anchor:middle;fill:var(--fg)}.graph a{text-decoration:none}"
+    ".way{fill:none;stroke:var(--dim);stroke-width:1.2}"
+    ".graph rect{fill-opacity:.3;stroke-width:1.5}"
+    ".graph .f0 rect{fill:var(--f0);stroke:var(--f0)}"
+    ".graph .f1 rect{fill:var(--f1);stroke:var(--f1)}"
+    ".graph .f2 rect{fill:var(--f2);stroke:var(--f2)}"
+    ".graph .f3 rect{fill:var(--f3);stroke:var(--f3)}"
+    ".graph .f4 rect{fill:var(--f4);stroke:var(--f4)}"
+    ".graph .f5 rect{fill:var(--f5);stroke:var(--f5)}"
+    ".graph .real rect{fill:none;stroke:var(--fg);stroke-dasharray:4 3}"
+    ".graph .moved rect{fill:var(--soft);fill-opacity:1;stroke:var(--rule)}"
+    ".graph a:hover rect,.graph a:focus-visible rect{stroke:var(--fg)}"
     "details{border-bottom:1px solid var(--rule);padding:.3rem 0}"
     "summary{cursor:pointer;overflow-wrap:anywhere}details>:not(summary){margin-left:1rem}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;font-size:.85rem}"
@@ -72,14 +83,15 @@ const char page_css[] =
     "--p0:#3b6fb6;--p1:#8a63b0;--p2:#c8553d;--p3:#d9a23b;--p4:#4c9f70;"
     "--f0:#2f8f5b;--f1:#7aa83a;--f2:#c3a52b;--f3:#dd8a2e;--f4:#d0562f;--f5:#a8243a}"
     "html{font-size:10pt;color-scheme:light}body{max-width:none;padding:0}"
-    ".scroll{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}"
+    ".scroll{overflow:visible}.graph{overflow:visible;max-height:none;border:0;padding:0}"
+    ".graph svg{max-width:100%;height:auto}table{font-size:7pt}th,td{padding:.1rem .2rem}"
     "th{white-space:normal}td.name{min-width:0}.bar{min-width:3rem}"
     "a{text-decoration:none}tr,summary,.hist,.chart,.cards{break-inside:avoid}"
     "thead{display:table-header-group}h2{break-after:avoid}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
 
 /* A click on a header, or Enter, sorts; the next one turns the order round. A link to a layer opens its
- * details. No buttons: browsers do not repeat them in the headers of further printed pages. */
+ * details. A graph wider than its frame is first seen at its first node. No buttons: browsers do not repeat them in the headers of further printed pages. */
 const char page_script[] =
     "'use strict';\n"
     "for(const th of document.querySelectorAll('th')){th.tabIndex=0;"
@@ -94,4 +106,6 @@ const char page_script[] =
     "const x=v(a),y=v(b);return(x<y?-1:x>y?1:0)*(up?1:-1)||i-j}).map(([r])=>r))}}\n"
     "const open=()=>{const d=document.getElementById(location.hash.slice(1));"
     "if(d&&d.tagName==='DETAILS'){d.open=true;d.scrollIntoView()}};\n"
-    "addEventListener('hashchange',open);open();\n";
+    "addEventListener('hashchange',open);open();\n"
+    "const g=document.querySelector('.graph rect');if(g){const b=g.closest('.graph');"
+    "b.scrollLeft=+g.getAttribute('x')+g.getAttribute('width')/2-b.clientWidth/2}\n";

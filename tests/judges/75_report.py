@@ -42,6 +42,79 @@ def net(path, layers, name):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8), path)
 
 
+def branches(path, blocks, name):
+    """Blocks of a gated convolution with a way round, all joined at the end: {node: its sources}."""
+    consts, nodes, reads, last, ends = [], [], {}, 'x', []
+
+    def add(op, out, *ins, **attrs):
+        nodes.append(helper.make_node(op, list(ins), [out], name=out, **attrs))
+        reads[out] = [i for i in ins if i in reads]
+        return out
+
+    for b in range(blocks):
+        consts.append(numpy_helper.from_array(rng.standard_normal((8, 8, 1, 1)).astype(np.float32), f'w{b}'))
+        conv = add('Conv', f'{name}{b}/conv', last, f'w{b}')
+        gate = add('Sigmoid', f'{name}{b}/gate', conv)
+        for t in range(3):
+            gate = add('Tanh', f'{name}{b}/tanh{t}', gate)
+        last = add('Mul', f'{name}{b}/out' if b else f'{name}{b}', conv, gate)
+        ends += [last] if b % 3 == 0 else []
+    last = add('Concat', 'y', *ends, last, axis=1)
+    graph = helper.make_graph(nodes, 'net', [helper.make_tensor_value_info('x', TensorProto.FLOAT, [1, 8, 4, 4])],
+                              [helper.make_tensor_value_info('y', TensorProto.FLOAT, None)], consts)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8), path)
+    return reads
+
+
+BOX = re.compile(r'<(a|g) (?:href="#L(\d+)" )?class=(\w+)><title>(.*?)</title><rect x=(\d+) y=(\d+) width=(\d+) height=(\d+) rx=3>'
+                 r'</rect><text x=\d+ y=\d+>(.*?)</text></\1>')
+
+
+def drawing(text):
+    """[(link, class, title, x, y, w, h, label) of each box], [(x0, y0, x1, y1) of each line]"""
+    svg = text[text.index('<div class=graph'):]
+    svg = svg[:svg.index('</svg>')]
+    boxes = [(b[2] or '', b[3], html.unescape(b[4]), *map(int, b.groups()[4:8]), b[9]) for b in BOX.finditer(svg)]
+    lines = []
+    for x, y, kind, rest in re.findall(r'M(\d+) (\d+)([VvC])([^MZ"]*)', svg):
+        end = [int(v) for v in rest.split()]
+        x1 = int(x) if kind != 'C' else end[-2]
+        lines.append((int(x), int(y), x1, int(y) + end[0] if kind == 'v' else end[-1]))
+    return boxes, lines
+
+
+def graph_map(text, reads, most):
+    boxes, lines = drawing(text)
+    check(f'map: {len(reads)} nodes in at most {most} boxes', 0 < len(boxes) <= most, len(boxes))
+    overlaps = [(a[2], b[2]) for i, a in enumerate(boxes) for b in boxes[i + 1:]
+                if a[4] == b[4] and abs(a[3] - b[3]) < a[5]]
+    check('map: no box covers another', not overlaps, overlaps[:2])
+    check('map: all lines lead down', all(y1 > y0 for _, y0, _, y1 in lines), '')
+    tops, feet = {(x + w // 2, y) for _, _, _, x, y, w, _, _ in boxes}, {(x + w // 2, y + h) for _, _, _, x, y, w, h, _ in boxes}
+    starts, ends = {(x, y) for x, y, _, _ in lines}, {(x, y) for _, _, x, y in lines}
+    check('map: no line hangs', starts <= feet | ends and ends <= tops | starts, (starts - feet - ends, ends - tops - starts))
+    if len(boxes) < len(reads):
+        check('map: it says that it is shorter', f'{len(reads)} nodes in {len(boxes)} boxes' in text, '')
+        return
+    at = {b[2].rsplit(' (', 1)[0]: b for b in boxes}
+    check('map: the boxes are the nodes', set(at) == set(reads), set(at) ^ set(reads))
+    way = {}
+    for x0, y0, x1, y1 in lines:
+        way.setdefault((x0, y0), []).append((x1, y1))
+
+    def reached(b):
+        seen, todo = set(), [(b[3] + b[5] // 2, b[4] + b[6])]
+        while todo:
+            p = todo.pop()
+            if p not in seen:
+                seen.add(p)
+                todo += way.get(p, [])
+        return seen
+    lost = [(s, n) for n, ss in reads.items() for s in ss if (at[n][3] + at[n][5] // 2, at[n][4]) not in reached(at[s])]
+    check('map: a line from each node to each reader', not lost, lost[:3])
+    check('map: layers are links with their loss', all((b[0] != '') == (b[1][0] == 'f') and (b[0] == '' or 'dB' in b[2]) for b in boxes), '')
+
+
 def report(model, page):
     status, text, errors = slipway('quantize', model, '--scheme', 'int8', '--calib', 'random:1:2', '--report', page,
                                    '--json')
@@ -128,7 +201,8 @@ const th=[...t.tHead.rows[0].cells],click=k=>{th[k].click();return col(k)};
 r.alone=col(3);r.up=click(3);r.down=click(3);r.names=click(1);
 th[0].dispatchEvent(new w.KeyboardEvent('keydown',{key:'Enter'}));r.order=col(0);r.sorted=th[0].getAttribute('aria-sort');
 r.background=w.getComputedStyle(d.documentElement).backgroundColor;
-w.location.hash='#L5';setTimeout(()=>{r.opened=d.getElementById('L5').open;
+const g=d.querySelector('.graph');r.graph=[g.clientWidth,g.scrollWidth,g.scrollLeft];
+d.querySelector('.graph a[href="#L5"]').dispatchEvent(new w.MouseEvent('click',{bubbles:true,cancelable:true,view:w}));setTimeout(()=>{r.opened=d.getElementById('L5').open;
 result.textContent=JSON.stringify(r)},300)}
 </script>'''
 
@@ -178,7 +252,8 @@ def shown(program, text, wide):
     dark = ask(program, text, '--blink-settings=preferredColorScheme=0')
     check('light and dark', r['background'] == 'rgb(255, 255, 255)' and dark['background'] != r['background'],
           (r['background'], dark['background']))
-    check('300 layers at 360 px', ask(program, wide)['width'] <= 360, '')
+    r = ask(program, wide)
+    check('a large graph at 360 px', r['width'] <= 360 and r['graph'][0] <= 360 < r['graph'][1] and r['graph'][2] > 0, r)
     page, pdf = f'{OUT}/r.html', f'{OUT}/r.pdf'
     chromium(program, '--no-pdf-header-footer', f'--print-to-pdf={pdf}', f'file://{page}')
     with open(pdf, 'rb') as f:
@@ -198,12 +273,17 @@ def main():
     wide, analysis = report(f'{OUT}/wide.onnx', f'{OUT}/wide.html')
     check('300 layers in less than 1 MB', len(analysis['layers']) >= 300 and len(wide) < 1 << 20,
           f'{len(analysis["layers"])} layers, {len(wide)} bytes')
+    reads = branches(f'{OUT}/small.onnx', 20, 'block/')
+    graph_map(report(f'{OUT}/small.onnx', f'{OUT}/small.html')[0], reads, len(reads))
+    reads = branches(f'{OUT}/large.onnx', 90, 'block/')
+    large, _ = report(f'{OUT}/large.onnx', f'{OUT}/large.html')
+    graph_map(large, reads, 400)
     program = browser()
     if not program:
         skip('browser', 'there is no chromium, and it could not be installed')
         return
     try:
-        shown(program, text, wide)
+        shown(program, text, large)
     except Exception as error:
         fail('browser', f'{type(error).__name__}: {error}')
 
