@@ -233,14 +233,18 @@ static enum status infer_causal_conv(struct infer *in)
     if (x->rank == RANK_UNKNOWN)
         return OK;
     in->y[0] = *x;
-    if (w->rank == RANK_UNKNOWN || in->ny < 2)
+    TRY(check_bias(in, 2, x->dim[1]));
+    if (w->rank == RANK_UNKNOWN)
         return OK;
     TRY(infer_same_dim(in, 1, 0, x->dim[1], w->dim[0], &same));
     TRY(infer_same_dim(in, 1, 1, 1, w->dim[1], &same));
+    if (w->dim[2] == 0)
+        return infer_error(in, DIAG_shape, 1, "the kernel is empty");
     dim[0] = x->dim[0];
     dim[1] = x->dim[1];
     dim[2] = infer_shift(in, w->dim[2], -1);
-    in->y[1] = type_make(x->dtype, 3, dim);
+    if (in->ny > 1)
+        in->y[1] = type_make(x->dtype, 3, dim);
     if (in->nx > 3 && in->x[3] && in->x[3]->rank == 3)
         for (int i = 0; i < 3; i++)
             TRY(infer_same_dim(in, 3, i, dim[i], in->x[3]->dim[i], &same));

@@ -140,14 +140,14 @@ enum status window_dim(struct infer *in, const struct window_attrs *a, int i, in
     const int64_t hi = given ? ints_at(a->pads, n + i, 0) : 0;
 
     *out = DIM_UNKNOWN;
+    if (k == 0)
+        return infer_error(in, DIAG_shape, 1, "kernel axis %d is empty", i);
     if (x == DIM_UNKNOWN || (!same && !dim_is_const(k)))
         return OK;
     if (same) {
         *out = infer_dim_op(in, 'c', x, stride);
         return OK;
     }
-    if (k < 1)
-        return infer_error(in, DIAG_shape, 1, "kernel axis %d is empty", i);
     const int64_t reach = (k - 1) * ints_at(a->dilations, i, 1) + 1;
     if (dim_is_const(x)) {
         const int64_t room = x + lo + hi - reach;

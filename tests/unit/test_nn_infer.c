@@ -23,6 +23,12 @@ static const struct { const char *inputs, *node, *want; } cases[] = {
       ", input 1 \"W\": error: rank is 4, expected 3 as input 0 [shape]\n" },
     { "%x : f32[1,3,9,9,9,9], %w : f32[4,3,1,1,1,1]", "conv(%x, %w)",
       ", input 0 \"X\": error: 4 spatial axes, at most 3 are supported [unsupported]\n" },
+    { "%x : f32[1,3,9], %w : f32[4,3,0]", "conv(%x, %w) {auto_pad=SAME_UPPER}",
+      ", input 1 \"W\": error: kernel axis 0 is empty [shape]\n" },
+    { "%x : f32[1,3,9], %w : f32[4,1,2]", "causal_conv_with_state(%x, %w)",
+      ", input 1 \"weight\": error: dim 0 is 4, expected 3 [shape]\n" },
+    { "%x : f32[1,3,9], %w : f32[3,1,0]", "causal_conv_with_state(%x, %w)",
+      ", input 1 \"weight\": error: the kernel is empty [shape]\n" },
     /* conv_transpose */
     { "%x : f32[1,4,5,5], %w : f32[4,2,3,3]", "conv_transpose(%x, %w) {strides=[2,2]}", "f32[1,2,11,11]" },
     { "%x : f32[1,4,H,5], %w : f32[4,2,2,2]", "conv_transpose(%x, %w) {strides=[2,2], auto_pad=SAME_UPPER, group=2}", "f32[1,4,2*H,10]" },
