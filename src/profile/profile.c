@@ -85,20 +85,3 @@ bool profile_has_format(const struct profile *p, const char *format)
             return true;
     return false;
 }
-
-const struct profile_fixed *profile_fixed_result(const struct profile *p, enum op_id op,
-                                                 enum dtype storage)
-{
-    for (size_t i = 0; i < p->quant.n_fixed; i++)
-        if (p->quant.fixed[i].op == op && p->quant.fixed[i].storage == storage)
-            return &p->quant.fixed[i];
-    return NULL;
-}
-
-bool profile_per_channel(const struct profile *p, enum op_id op)
-{
-    for (size_t i = 0; i < p->quant.n_per_channel; i++)
-        if (p->quant.per_channel[i] == op)
-            return true;
-    return false;
-}

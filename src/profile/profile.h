@@ -139,9 +139,5 @@ void profile_check_view(struct arena *a, const struct view *v, const struct prof
 void profile_check(struct arena *a, const struct graph *g, const struct profile *p,
                    struct violations *out);
 bool profile_has_format(const struct profile *p, const char *format);
-/* May results of op have this encoding? NULL: anything; else what the device fixes. */
-const struct profile_fixed *profile_fixed_result(const struct profile *p, enum op_id op,
-                                                 enum dtype storage);
-bool profile_per_channel(const struct profile *p, enum op_id op);
 
 #endif

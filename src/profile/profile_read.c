@@ -451,6 +451,7 @@ static enum status read_fixed(struct reader *r, const struct json *j, struct pro
     static const char *const keys[] = { "op", "storage", "scale", "zero-point" };
     const struct json *scale = json_get(j, "scale"), *zero = json_get(j, "zero-point");
     const char *op;
+    int64_t lo, hi;
 
     if (!json_is(j, JSON_OBJECT))
         return fault(r, j, "a fixed range is {op, storage, scale, zero-point}");
@@ -462,6 +463,11 @@ static enum status read_fixed(struct reader *r, const struct json *j, struct pro
     x->zero = json_as_int(zero, 0);
     if (!(x->scale > 0) || !isfinite(x->scale) || !json_is(zero, JSON_INT))
         return fault(r, j, "a scale above 0 and a whole zero point are expected");
+    if (!dtype_is_int(x->storage) || dtype_bits(x->storage) > 16)
+        return fault(r, j, "activations are stored as i8, u8, i16 or u16");
+    dtype_int_range(x->storage, &lo, &hi);
+    if (x->zero < lo || x->zero > hi)
+        return fault(r, j, "the zero point does not fit into the storage");
     return OK;
 }
 

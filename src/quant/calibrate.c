@@ -136,10 +136,14 @@ enum status quant_observe(struct quant *q, int64_t *used)
     return run_samples(q, s, plan, used);
 }
 
-/* Does the range of this value count? Not where a kernel fixes it or a clamp follows. */
+/* Does the range of this value count? Not where a clamp follows, or all that may store it is fixed. */
 static bool counts(struct quant *q, uint32_t v)
 {
-    return q->wanted[v] && !q->unseen[v] && !quant_is_fixed(q, quant_root(q, v), DT_i8);
+    bool fixed = true;
+
+    for (int k = 0; k < QUANT_STORES && q->wanted[v]; k++)
+        fixed &= quant_is_fixed(q, quant_root(q, v), quant_stores[k]);
+    return q->wanted[v] && !q->unseen[v] && !fixed;
 }
 
 enum status quant_calibrate(struct quant *q)

@@ -39,11 +39,63 @@ static bool is_const_operand(const struct quant *q, const struct node *n, int j)
     return has_value(node_in(n, j)) && graph_is_const(q->g, node_in(n, j));
 }
 
+static bool target_shares(const struct quant *q, enum op_id op)
+{
+    for (size_t i = 0; i < q->s->n_shared; i++)
+        if (q->s->shared[i] == op)
+            return true;
+    return false;
+}
+
+const struct fixed_result *quant_target_fixed(const struct quant *q, enum op_id op,
+                                              enum dtype store)
+{
+    for (size_t i = 0; i < q->s->n_fixed; i++)
+        if (q->s->fixed[i].op == op && q->s->fixed[i].storage == store)
+            return &q->s->fixed[i];
+    return NULL;
+}
+
+enum rule_kind quant_kind(const struct quant *q, enum op_id op, enum dtype store)
+{
+    const struct rule *r = rule_of(op);
+    const enum rule_kind kind = rule_kind_for(r, q->o->format, store);
+
+    if (kind == RULE_FLOAT)
+        return kind;
+    if (quant_target_fixed(q, op, store))
+        return RULE_FIXED;
+    if (target_shares(q, op))
+        return r->acts == 1 ? RULE_SAME : RULE_SAME_ALL;
+    if (kind == RULE_FIXED && !q->s->activations.fixed_ranges &&
+        strcmp(q->o->format, "tflite") != 0)
+        return RULE_FREE;
+    return kind;
+}
+
+/* A profile's words on ops that cannot do so are its author's mistake. */
+static enum status check_target(const struct quant *q)
+{
+    for (size_t i = 0; i < q->s->n_shared + q->s->n_fixed; i++) {
+        const bool shares = i < q->s->n_shared;
+        const enum op_id op = shares ? q->s->shared[i] : q->s->fixed[i - q->s->n_shared].op;
+        const struct rule *r = rule_of(op);
+        const char *why = !r                         ? "is not computed in integers"
+                          : r->onnx == RULE_WEIGHTED ? "has weights"
+                                                     : NULL;
+
+        if (why)
+            return diag_error(q->ds, DIAG_file, WHERE_NONE, "target %s: \"%s\" names %s, which %s",
+                              q->s->target, shares ? "shared" : "fixed", op_get(op)->name, why);
+    }
+    return OK;
+}
+
 /* A mat_mul of two activations has no weights: it is a free op then. */
 static enum rule_kind effective(const struct quant *q, const struct node *n, const struct rule *r,
                                 enum dtype store)
 {
-    const enum rule_kind kind = rule_kind_for(r, q->o->format, store);
+    const enum rule_kind kind = r ? quant_kind(q, n->op, store) : RULE_FLOAT;
 
     if (kind == RULE_WEIGHTED && !is_const_operand(q, n, r->weight) &&
         strcmp(r->op, "mat_mul") == 0)
@@ -160,6 +212,7 @@ enum status quant_classify(struct quant *q)
     bool *named = ARENA_ARRAY(q->a, bool, q->n_nodes + 1);
     const struct rule *by_op[OP_COUNT];
 
+    TRY(check_target(q));
     for (int i = 0; i < OP_COUNT; i++)
         by_op[i] = rule_of((enum op_id)i);
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {

@@ -152,11 +152,10 @@ static const struct encoding *choose(struct fill *f, value_id v, const struct st
 {
     const enum dtype store = quant_store(f->q, f->like[v.i]);
     const node_id d = graph_def(f->g, v);
-    const struct rule *r = has_node(d) ? rule_of(graph_node(f->g, d)->op) : NULL;
     const struct range_target t = quant_target(f->q, store);
 
-    if (rule_kind_for(r, f->q->o->format, store) == RULE_FIXED && f->q->s->activations.fixed_ranges)
-        return quant_rule_encoding(f->q, r, store);
+    if (has_node(d) && quant_kind(f->q, graph_node(f->g, d)->op, store) == RULE_FIXED)
+        return quant_fixed_encoding(f->q, graph_node(f->g, d)->op, store);
     return s && s->n > 0 && s->n_nan == 0
                ? quant_range_encoding(f->q, f->q->method->choose(s, &t).r, store)
                : NULL;

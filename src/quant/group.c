@@ -85,9 +85,9 @@ static void group_node(struct quant *q, node_id id)
     const struct node *n = graph_node(g, id);
     const enum rule_kind kind = q->kind[id.i];
 
-    if (rule_kind_for(q->rule[id.i], q->o->format, DT_i8) == RULE_FIXED ||
-        rule_kind_for(q->rule[id.i], q->o->format, DT_i16) == RULE_FIXED)
-        q->fixed[quant_root(q, n->out[0].i)] = q->rule[id.i];
+    for (int k = 0; k < QUANT_STORES; k++)
+        if (quant_kind(q, n->op, quant_stores[k]) == RULE_FIXED)
+            q->fixed[quant_root(q, n->out[0].i)] = (uint16_t)(n->op + 1);
     if (kind == RULE_CLAMP)
         group_clamp(q, n);
     if (q->s->activations.align_add && (n->op == OP_add || n->op == OP_sub))

@@ -6,12 +6,12 @@
 
 #include "quant/quant_int.h"
 
+const enum dtype quant_stores[QUANT_STORES] = { DT_i8, DT_u8, DT_i16, DT_u16 };
+
 int quant_store_index(enum dtype store)
 {
-    static const enum dtype order[QUANT_STORES] = { DT_i8, DT_u8, DT_i16, DT_u16 };
-
     for (int i = 0; i < QUANT_STORES; i++)
-        if (order[i] == store)
+        if (quant_stores[i] == store)
             return i;
     return -1;
 }
@@ -52,9 +52,15 @@ const struct encoding *quant_range_encoding(struct quant *q, struct range r, enu
     return encoding_new(q->g->arena, store, scale, zero);
 }
 
-/* The kernel computes on all codes of [lo, hi): 1/256, 1/32768 ... by width. */
-const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r, enum dtype store)
+/* The target's, or that of a kernel that computes on all codes of [lo, hi): 1/256, 1/32768 ... */
+const struct encoding *quant_fixed_encoding(struct quant *q, enum op_id op, enum dtype store)
 {
+    const struct fixed_result *row = quant_target_fixed(q, op, store);
+    const struct rule *r = rule_of(op);
+
+    if (row)
+        return encoding_new(q->g->arena, store, row->scale, row->zero);
+
     const bool middle = dtype_bits(store) > 8 && quant_is_symmetric(q, store);
     const double width = middle ? 2 * fmax(-r->lo, r->hi) : r->hi - r->lo;
     const double scale = width / ldexp(1, dtype_bits(store));
@@ -67,9 +73,7 @@ const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r
 
 bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store)
 {
-    if (!q->s->activations.fixed_ranges && strcmp(q->o->format, "tflite") != 0)
-        return false;
-    return q->fixed[root] && rule_kind_for(q->fixed[root], q->o->format, store) == RULE_FIXED;
+    return q->fixed[root] && quant_kind(q, (enum op_id)(q->fixed[root] - 1), store) == RULE_FIXED;
 }
 
 const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype store)
@@ -84,7 +88,7 @@ const struct encoding *quant_encoding_as(struct quant *q, value_id v, enum dtype
         q->enc[root][k] = quant_override_of(q, root, store);
     if (!q->enc[root][k])
         q->enc[root][k] = quant_is_fixed(q, root, store)
-                              ? quant_rule_encoding(q, q->fixed[root], store)
+                              ? quant_fixed_encoding(q, (enum op_id)(q->fixed[root] - 1), store)
                               : quant_range_encoding(q, quant_range(q, root, k, store), store);
     return q->enc[root][k];
 }

@@ -106,6 +106,18 @@ static enum status fit_pairs(const struct fit *f)
                     s->pairs_said);
 }
 
+static void fit_fixed(const struct fit *f)
+{
+    const size_t n = f->q->n_fixed;
+    struct fixed_result *x = ARENA_ARRAY(f->a, struct fixed_result, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = (struct fixed_result){ f->q->fixed[i].op, f->q->fixed[i].storage,
+                                      f->q->fixed[i].scale, f->q->fixed[i].zero };
+    f->s->fixed = x;
+    f->s->n_fixed = n;
+}
+
 enum status quant_fit_profile(struct quant_settings *s, const struct quant_options *o,
                               struct arena *a, struct diags *ds)
 {
@@ -124,7 +136,8 @@ enum status quant_fit_profile(struct quant_settings *s, const struct quant_optio
     s->limit_channels = true;
     s->per_channel = f.q->per_channel;
     s->n_per_channel = f.q->n_per_channel;
-    if (f.q->n_fixed)
-        s->activations.fixed_ranges = true;
+    s->shared = f.q->shared;
+    s->n_shared = f.q->n_shared;
+    fit_fixed(&f);
     return OK;
 }

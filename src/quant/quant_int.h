@@ -8,7 +8,8 @@
 #include "quant/rules.h"
 
 /* How activations may be stored; a group of values has at most one encoding for each. */
-enum { QUANT_STORES = 4 }; /* i8 u8 i16 u16 */
+enum { QUANT_STORES = 4 };
+extern const enum dtype quant_stores[QUANT_STORES]; /* pick.c: i8 u8 i16 u16 */
 
 /* Weights of one node, as chosen from the float model. Between choosing and baking the *contents* of
  * the weight and bias constants may be changed (graph_set_operand), their encodings stay. */
@@ -54,7 +55,7 @@ struct quant {
     size_t n_overrides;
     /* by root: */
     const struct tensor_encoding **forced; /* the override that the group takes */
-    const struct rule **fixed;             /* where quant_is_fixed: the encoding is its kernel's */
+    uint16_t *fixed; /* 1 + the op that fixes the encoding in some width: quant_is_fixed; 0: none */
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
     struct range_weights_report weight_ranges;   /* what the weights' method did */
     struct quant_groups *groups;                 /* ranges.c */
@@ -116,7 +117,12 @@ const struct encoding *quant_override_of(struct quant *q, uint32_t root, enum dt
 enum status quant_override_weight(struct quant *q, node_id n, value_id v, int axis,
                                   struct weight_choice *w);
 const struct encoding *quant_override_bias(struct quant *q, value_id v);
-/* Is the encoding of this group its kernel's, at that width? */
+/* How an op takes part: the format's rule, and what the target adds to it. */
+enum rule_kind quant_kind(const struct quant *q, enum op_id op, enum dtype store);
+/* What the target fixes results of op to; NULL: nothing. */
+const struct fixed_result *quant_target_fixed(const struct quant *q, enum op_id op,
+                                              enum dtype store);
+/* Is the encoding of this group its kernel's, in that storage? */
 bool quant_is_fixed(const struct quant *q, uint32_t root, enum dtype store);
 bool quant_is_symmetric(const struct quant *q, enum dtype store);
 /* pick.c: ranges of the groups, then the weights' encodings of all integer nodes. May be called
@@ -139,7 +145,7 @@ enum status quant_operand_encoding(struct quant *q, node_id n, int j, const stru
 /* The encoding of a range by the settings' rules for activations. */
 const struct encoding *quant_range_encoding(struct quant *q, struct range r, enum dtype store);
 /* The encoding that the kernel of a RULE_FIXED has. */
-const struct encoding *quant_rule_encoding(struct quant *q, const struct rule *r, enum dtype store);
+const struct encoding *quant_fixed_encoding(struct quant *q, enum op_id op, enum dtype store);
 /* annotate.c: encodings onto values, requantize nodes at the borders, stored weights and biases. */
 enum status quant_annotate(struct quant *q);
 /* Will v itself be stored, by its integer node or as a stored input? Does reader's encoding `want`

@@ -115,7 +115,7 @@ static enum status begin(struct quant *q)
     q->stats = ARENA_ARRAY(q->a, struct stats *, q->n_values + 1);
     q->parent = ARENA_ARRAY(q->a, uint32_t, q->n_values + 1);
     q->unseen = ARENA_ARRAY(q->a, bool, q->n_values + 1);
-    q->fixed = ARENA_ARRAY(q->a, const struct rule *, q->n_values + 1);
+    q->fixed = ARENA_ARRAY(q->a, uint16_t, q->n_values + 1);
     return OK;
 }
 

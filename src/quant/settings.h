@@ -31,6 +31,13 @@ struct dispatch_rule {
     const char *source; /* for diagnostics */
 };
 
+/* The encoding that a device gives all results of an op. */
+struct fixed_result {
+    enum op_id op;
+    enum dtype storage;
+    double scale;
+    int64_t zero;
+};
 struct quant_settings {
     struct {
         int64_t bits;
@@ -90,6 +97,10 @@ struct quant_settings {
     bool limit_channels; /* a scale per channel for these ops only */
     const enum op_id *per_channel;
     size_t n_per_channel;
+    const enum op_id *shared; /* results have the encoding of all their operands */
+    size_t n_shared;
+    const struct fixed_result *fixed;
+    size_t n_fixed;
     struct dispatch_rule *dispatch; /* in the order given: the last that matches wins */
     size_t n_dispatch, cap_dispatch;
 };
