@@ -61,15 +61,17 @@ struct quant_price {
 
 /* What mixed precision chose. */
 struct quant_mixed {
-    size_t n_16, n_float;       /* nodes that left 8 bits */
+    size_t n_16, n_float;       /* nodes that left 8 bits; */
+    size_t n_w16;               /* of n_16, those whose weights did, too */
     double predicted, measured; /* noise at the outputs (sense.h) */
     double drop;                /* of top-1, in points */
     int64_t drop_samples;       /* that it was counted on; 0: not asked for */
     struct quant_price before, after;
     const struct quant_chosen {
         const char *node, *op;
-        int bits; /* 16; 0: float */
-    } * chosen;   /* n_16 + n_float, in the graph's order */
+        int bits;        /* 16; 0: float */
+        int weight_bits; /* 0: it has no weights */
+    } * chosen;          /* n_16 + n_float, in the graph's order */
 };
 
 struct quant_report {

@@ -150,6 +150,7 @@ void report_mixed(struct jsonw *w, const struct quant_mixed *m)
 {
     jsonw_object(w);
     jsonw_kint(w, "nodes_16_bits", (int64_t)m->n_16);
+    jsonw_kint(w, "nodes_16_bit_weights", (int64_t)m->n_w16);
     jsonw_kint(w, "nodes_float", (int64_t)m->n_float);
     jsonw_kdouble(w, "predicted_db", analysis_db(m->predicted));
     jsonw_kdouble(w, "measured_db", analysis_db(m->measured));
@@ -165,7 +166,8 @@ void report_mixed(struct jsonw *w, const struct quant_mixed *m)
         jsonw_object(w);
         jsonw_kstring(w, "node", m->chosen[i].node);
         jsonw_kstring(w, "op", m->chosen[i].op);
-        jsonw_kstring(w, "precision", m->chosen[i].bits ? "16" : "float");
+        jsonw_kint(w, "bits", m->chosen[i].bits ? m->chosen[i].bits : 32);
+        jsonw_kint(w, "weight_bits", m->chosen[i].bits ? m->chosen[i].weight_bits : 32);
         jsonw_end(w);
     }
     jsonw_end(w);

@@ -108,6 +108,32 @@ static void coarse_weights_go_to_float(void **state)
     }
 }
 
+/* Weights of 16 bits do, and cost less than float. */
+static void coarse_weights_get_16_bits(void **state)
+{
+    static const char *const allow[] = { "w16", "any" };
+
+    (void)state;
+    for (size_t k = 0; k < COUNT(allow); k++) {
+        const struct quant_set set[] = { { "mixed-precision.target", "6", "test" },
+                                         { "mixed-precision.allow", allow[k], "test" } };
+        struct fixture f;
+        struct quant_report r;
+        struct graph *g;
+
+        setup(&f);
+        g = repaired(&f, coarse, set, 2, &r);
+        assert_int_equal(weight_enc(g, "a")->storage, DT_i8);
+        assert_int_equal(weight_enc(g, "b")->storage, DT_i16);
+        assert_int_equal(weight_enc(g, "c")->storage, DT_i8);
+        assert_int_equal(r.mixed->n_16, 1);
+        assert_int_equal(r.mixed->n_w16, 1);
+        assert_int_equal(r.mixed->chosen[0].weight_bits, 16);
+        assert_true(noted(&r, "1 nodes at 16 bits (weights of 1, too) free"));
+        teardown(&f);
+    }
+}
+
 /* A node that the user gave a width keeps it. */
 static void given_widths_stay(void **state)
 {
@@ -164,17 +190,18 @@ static struct quant_price counted(const struct graph *g)
 /* The price that is stated is what the graph holds, whatever was chosen, by the rules of both formats. */
 static void prices_are_what_is_stored(void **state)
 {
-    static const char *const allow[] = { "16", "float", "both" }, *const format[] = { "onnx",
-                                                                                      "tflite" };
+    static const char *const allow[] = { "16", "float", "both", "w16", "any" };
     size_t chosen = 0;
 
     (void)state;
     for (uint32_t k = 0; k < 60; k++) {
-        const struct quant_set set[] = { { "mixed-precision.max-high-macs", k % 2 ? "60" : "25",
-                                           "test" },
-                                         { "mixed-precision.allow", allow[k % 3], "test" } };
-        const struct quant_options o = { .scheme = k % 5 ? "int8" : "uint8",
-                                         .format = format[k / 3 % 2],
+        const bool onnx = k / 3 % 2; /* TFLite has no 16-bit weights */
+        const struct quant_set set[] = {
+            { "mixed-precision.max-high-macs", k % 2 ? "60" : "25", "test" },
+            { "mixed-precision.allow", allow[k % (onnx ? 5 : 3)], "test" }
+        };
+        const struct quant_options o = { .scheme = k % 7 ? "int8" : "uint8",
+                                         .format = onnx ? "onnx" : "tflite",
                                          .calib = "random:1:6",
                                          .set = set,
                                          .n_set = COUNT(set) };
@@ -243,6 +270,7 @@ int main(void)
         cmocka_unit_test(sensitive_values_get_16_bits),
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(coarse_weights_go_to_float),
+        cmocka_unit_test(coarse_weights_get_16_bits),
         cmocka_unit_test(given_widths_stay),
         cmocka_unit_test(prices_are_what_is_stored),
         cmocka_unit_test(top1_needs_samples_of_its_own),
