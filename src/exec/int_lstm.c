@@ -11,19 +11,8 @@
 #include "exec/int_gemm.h"
 #include "exec/int_words.h"
 #include "op/attrs.h"
+#include "op/sequence_lstm.h"
 
-enum { /* operands, as TFLite orders them; gates are i f c o */
-       SL_INPUT = 0,
-       SL_W = 1,
-       SL_R = 5,
-       SL_PEEP = 9, /* i f o */
-       SL_BIAS = 12,
-       SL_PROJ = 16,
-       SL_PROJ_BIAS = 17,
-       SL_H = 18,
-       SL_C = 19,
-       SL_NORM = 20
-};
 enum { I, F, G, O, GATES };
 
 /* What a node's constants become, kept with the plan. */

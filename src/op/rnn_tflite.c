@@ -9,21 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-/* -- unidirectional_sequence_lstm ------------------------------------------------------------- */
-enum { /* operands, as TFLite orders them; gates are i f c o */
-       SL_INPUT = 0,
-       SL_W = 1,
-       SL_R = 5,
-       SL_PEEP = 9, /* i f o */
-       SL_BIAS = 12,
-       SL_PROJ = 16,
-       SL_PROJ_BIAS = 17,
-       SL_H = 18,
-       SL_C = 19,
-       SL_NORM = 20,
-       SL_OPERANDS = 24
-};
+#include "op/sequence_lstm.h"
 
+/* -- unidirectional_sequence_lstm ------------------------------------------------------------- */
 static enum status expect_dims(struct infer *in, int j, int rank, const dim_t *want)
 {
     const struct type *t = j < in->nx ? in->x[j] : NULL;

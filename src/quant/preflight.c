@@ -85,6 +85,15 @@ static void channel_spread(const struct tensor *w, int axis, double *least, doub
     }
 }
 
+/* Channels that a split made zero in this node's weights. */
+static int64_t emptied(const struct quant *q, node_id id)
+{
+    for (size_t i = 0; i < q->n_split_parts; i++)
+        if (same_node(q->split_part[i].node, id))
+            return q->split_part[i].emptied;
+    return 0;
+}
+
 static void weights(struct list *l, node_id id)
 {
     struct quant *q = l->q;
@@ -97,7 +106,8 @@ static void weights(struct list *l, node_id id)
     if (!w || !graph_const_tensor(q->g, v, &t) || t.dtype != DT_f32 || tensor_elements(&t) == 0)
         return;
     channel_spread(&t, quant_channel_axis(q, id), &least, &most, &zero, q->a);
-    if (zero)
+    zero -= emptied(q, id);
+    if (zero > 0)
         add(l, PREFLIGHT_DEAD_CHANNELS, v, id, "the channels can be cut from the model",
             "%" PRId64 " of its output channels are all zero", zero);
     if (w->n == 1 && most > UNEVEN * least)

@@ -25,6 +25,12 @@ struct weight_choice {
     int64_t raised;                        /* scales raised so that the bias fits */
 };
 
+/* A part of a split layer: so many channels of its weights are zero because other parts have them. */
+struct split_part {
+    node_id node;
+    int64_t emptied;
+};
+
 struct quant {
     struct graph *g;
     const struct quant_options *o;
@@ -59,6 +65,8 @@ struct quant {
     const struct encoding *(*enc)[QUANT_STORES]; /* made when first asked for */
     struct range_weights_report weight_ranges;   /* what the weights' method did */
     struct quant_groups *groups;                 /* ranges.c */
+    struct split_part *split_part;               /* split.c */
+    size_t n_split_parts, cap_split_parts;
     int64_t rewrites; /* channels and layers of the float graph that repairs changed */
 };
 

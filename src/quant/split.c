@@ -204,8 +204,21 @@ static enum status masked(struct graph *g, const struct candidate *c, int part, 
     return OK;
 }
 
-static enum status rewrite(struct graph *g, const struct candidate *c)
+/* For the pre-flight, which takes zero channels for the author's. */
+static void note_part(struct quant *q, const struct candidate *c, int part, value_id y)
 {
+    struct split_part x = { .node = graph_def(q->g, y) };
+
+    for (int64_t o = 0; o < c->l.out; o++)
+        x.emptied += c->part[o] != part;
+    q->split_part = arena_grow(q->a, q->split_part, q->n_split_parts, q->n_split_parts + 1,
+                               &q->cap_split_parts, sizeof x);
+    q->split_part[q->n_split_parts++] = x;
+}
+
+static enum status rewrite(struct quant *q, const struct candidate *c)
+{
+    struct graph *g = q->g;
     const node_id id = c->l.id;
     value_id sum = ABSENT;
 
@@ -218,6 +231,7 @@ static enum status rewrite(struct graph *g, const struct candidate *c)
         if (n_in == 3)
             TRY(masked(g, c, p, 2, &in[2]));
         TRY(rw_insert(g, id, n->op, in, n_in, n->attrs, &y));
+        note_part(q, c, p, y);
         if (has_value(sum)) {
             const value_id terms[2] = { sum, y };
 
@@ -255,7 +269,7 @@ enum status repair_split(struct quant *q)
                    n->name ? n->name : op_get(n->op)->name, s.c[i].n_parts, sense_db(noise[2 * i]),
                    sense_db(noise[2 * i + 1]),
                    100 * s.c[i].macs * (s.c[i].n_parts - 1) / s.all_macs);
-        TRY(rewrite(q->g, &s.c[i]));
+        TRY(rewrite(q, &s.c[i]));
         done++;
     }
     graph_sweep(q->g);

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "exec/fast.h"
 #include "quant/adaround.h"
+#include "quant/preflight.h"
 #include "quant/repair.h"
 
 /* {noise} after a type becomes that many numbers. */
@@ -450,6 +451,43 @@ static void a_lopsided_convolution_is_split(void **state)
     teardown(&f);
 }
 
+/* Channels that are zero because another part has them are nobody's fault; one that was zero is said. */
+static void a_split_does_not_kill_channels(void **state)
+{
+    static const char *const third[] = { "0x1p+6, 0x1p+5", "0x0p+0, 0x0p+0" };
+    const struct quant_set set[] = { { "split.on", "yes", "test" },
+                                     { "split.parts", "2", "test" } };
+    const struct quant_options o = {
+        .scheme = "int8", .format = "onnx", .calib = "random:1:8", .set = set, .n_set = 2
+    };
+
+    (void)state;
+    for (int dead = 0; dead < 2; dead++) {
+        struct fixture f;
+        struct quant_report r;
+        struct graph *g;
+
+        setup(&f);
+        g = graph_of(&f, arena_printf(f.arena,
+                                      "graph (%%x : f32[1,2,4,4]) {\n"
+                                      "  %%w1 = const f32[4,2,1,1] {0x1.9p+6, 0x0p+0, 0x0p+0, "
+                                      "0x1p-3, %s, 0x1p-3, 0x1p-4}\n"
+                                      "  %%a = conv(%%x, %%w1) {act=relu}\n"
+                                      "  %%w2 = const f32[2,4,1,1] {0x0p+0, 0x1p+5, 0x0p+0, "
+                                      "0x1p+5, 0x0p+0, 0x1p+3, 0x0p+0, 0x1p+4}\n"
+                                      "  %%b = conv(%%a, %%w2)\n"
+                                      "  yield %%b\n}\n",
+                                      third[dead]));
+        graph_fix_io(g);
+        assert_int_equal(quant_apply(g, &o, &r), OK);
+        assert_true(noted(&r, "split: 1 of"));
+        assert_int_equal(r.n_findings, dead);
+        if (dead)
+            assert_string_equal(r.findings[0].text, "1 of its output channels are all zero");
+        teardown(&f);
+    }
+}
+
 /* What nobody reads need not be held: the range is drawn in to the channel that counts. */
 static void ranges_follow_the_outputs(void **state)
 {
@@ -553,6 +591,7 @@ int main(void)
         cmocka_unit_test(rows_are_the_convolution),
         cmocka_unit_test(high_biases_are_absorbed),
         cmocka_unit_test(a_lopsided_convolution_is_split),
+        cmocka_unit_test(a_split_does_not_kill_channels),
         cmocka_unit_test(ranges_follow_the_outputs),
         cmocka_unit_test(what_gains_is_kept),
         cmocka_unit_test(what_costs_is_undone),

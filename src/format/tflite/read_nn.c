@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/tflite/tfl_read.h"
+#include "op/sequence_lstm.h"
 
 static bool auto_pad(int padding, int64_t *out)
 {
@@ -334,9 +335,9 @@ static enum status read_intermediates(struct rd *r, const struct rop *o,
 
 enum status rd_sequence_lstm(struct rd *r, const struct rop *o)
 {
-    static const int states[] = { 18, 19 };
+    static const int states[] = { SL_H, SL_C };
     const struct fb_table p = o->options;
-    value_id in[24];
+    value_id in[SL_OPERANDS];
     /* cell_clip and proj_clip stand at 1 and 2 */
     struct sequence_lstm_attrs a = {
         .cell_clip = fb_f32(p, 1, 0),
