@@ -4,6 +4,7 @@
  * axis the source coordinate x lies in (base, base + 1]; taps reach from base + start over n inputs,
  * clamped to the edge (ONNX Resize, reference definition).
  */
+#include "op/elem.h"
 #include "op/nn.h"
 
 #include <math.h>
@@ -306,24 +307,65 @@ static void resample(const struct resize_attrs *a, const struct axis_map *m, int
         }
 }
 
-/* Axis d of x, which has the sizes dim, in place of which a new array is returned. */
-static double *resize_axis(struct eval *e, struct axis_map *m, const int64_t *dim, int d, double *x)
+static void axis_open(struct eval *e, struct axis_map *m)
 {
-    const struct resize_attrs *a = e->attrs;
-    const int rank = e->x[0]->rank;
-    const int64_t lines = dims_product(dim, 0, d), inner = dims_product(dim, d + 1, rank);
-    double *y = eval_scratch(e, lines * m->out * inner, sizeof *y);
-
-    map_taps(a, m);
+    map_taps(e->attrs, m);
     m->base = eval_scratch(e, m->out, sizeof *m->base);
     m->weight = eval_scratch(e, m->out * m->taps, sizeof *m->weight);
     m->outside = eval_scratch(e, m->out, sizeof *m->outside);
-    map_weights(a, m);
-    resample(a, m, lines, inner, x, y);
+    map_weights(e->attrs, m);
+}
+
+static void axis_close(struct eval *e, struct axis_map *m)
+{
     pool_free(e->pool, m->base);
     pool_free(e->pool, m->weight);
     pool_free(e->pool, m->outside);
+}
+
+/* Axis d of x, which has the sizes dim, in place of which a new array is returned. */
+static double *resize_axis(struct eval *e, const struct axis_map *m, const int64_t *dim, int d,
+                           double *x)
+{
+    const int64_t lines = dims_product(dim, 0, d), inner = dims_product(dim, d + 1, e->x[0]->rank);
+    double *y = eval_scratch(e, lines * m->out * inner, sizeof *y);
+
+    resample(e->attrs, m, lines, inner, x, y);
     pool_free(e->pool, x);
+    return y;
+}
+
+/* Nearest: elements as they are. With exclude_outside even one neighbour may weigh nothing. */
+static bool only_picks(const struct resize_attrs *a)
+{
+    return a->mode == RESIZE_NEAREST && !a->exclude_outside &&
+           a->coordinate_transformation_mode != COORD_TF_CROP_AND_RESIZE;
+}
+
+static void pick(char *y, const char *x, const struct axis_map *m, int64_t lines, size_t run)
+{
+    for (int64_t l = 0; l < lines; l++, x += (size_t)m->in * run)
+        for (int64_t i = 0; i < m->out; i++, y += run) {
+            int64_t at = m->base[i] + (m->weight[i * m->taps] == 0);
+
+            at = at < 0 ? 0 : at >= m->in ? m->in - 1 : at;
+            if (run == sizeof(float)) /* the last axis */
+                memcpy(y, x + (size_t)at * sizeof(float), sizeof(float));
+            else
+                memcpy(y, x + (size_t)at * run, run);
+        }
+}
+
+/* The same in bytes. x is in the pool, or the operand itself. */
+static char *pick_axis(struct eval *e, const struct axis_map *m, const int64_t *dim, int d, char *x)
+{
+    const int64_t lines = dims_product(dim, 0, d), inner = dims_product(dim, d + 1, e->x[0]->rank);
+    const size_t run = (size_t)inner * elem_bytes(e->x[0]->dtype);
+    char *y = pool_alloc(e->pool, mem_mul((size_t)(lines * m->out), run));
+
+    pick(y, x, m, lines, run);
+    if (x != e->x[0]->data)
+        pool_free(e->pool, x);
     return y;
 }
 
@@ -354,7 +396,11 @@ static enum status eval_resize(struct eval *e)
     int64_t dim[MAX_RANK];
     double scale[MAX_RANK];
     int axis[MAX_RANK];
+    const bool picks = only_picks(a);
+    void *v; /* doubles, or bytes where elements are picked */
 
+    if (picks && eval_is_packed(e))
+        return eval_unpacked(e, eval_resize);
     for (int i = 0; i < n; i++)
         axis[i] = a->axes.n ? (int)(a->axes.v[i] < 0 ? a->axes.v[i] + x->rank : a->axes.v[i]) : i;
     if (tensor_elements(&e->y[0]) == 0)
@@ -363,7 +409,7 @@ static enum status eval_resize(struct eval *e)
         return eval_error(e, DIAG_shape, 0, "nothing to resize: the tensor is empty");
     axis_scales(e, n, axis, scale);
     memcpy(dim, x->dim, sizeof dim);
-    double *v = eval_doubles(e, x);
+    v = picks ? (void *)x->data : eval_doubles(e, x);
     for (int i = 0; i < n; i++) {
         const int d = axis[i];
         struct axis_map m = { .in = dim[d],
@@ -378,11 +424,17 @@ static enum status eval_resize(struct eval *e)
         const bool whole = !crop || (m.roi[0] == 0 && m.roi[1] == 1);
         if (m.in == m.out && fabs(m.scale - 1) < 1e-9 && whole)
             continue;
-        v = resize_axis(e, &m, dim, d, v);
+        axis_open(e, &m);
+        v = picks ? (void *)pick_axis(e, &m, dim, d, v) : resize_axis(e, &m, dim, d, v);
+        axis_close(e, &m);
         dim[d] = m.out;
     }
-    eval_store(e, 0, v);
-    pool_free(e->pool, v);
+    if (picks)
+        memcpy(e->y[0].data, v, e->y[0].bytes);
+    else
+        eval_store(e, 0, v);
+    if (v != x->data)
+        pool_free(e->pool, v);
     return OK;
 }
 
