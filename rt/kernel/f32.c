@@ -1,12 +1,13 @@
 /* f32.c - the kernels of f32.h; compiled once per instruction set with F32_TABLE, F32_ISA, F32_ROWS,
  * F32_OUTS and F32_GROUPS.
  *
- * Plain C: the compiler turns the loops over 16 lanes into vectors. Nothing here may be reordered by
- * it (no -ffast-math, -ffp-contract=off), so the scalar build gives the same bits.
+ * Chains of multiply-adds are written in lanes of 16 (f32_lanes.h), the rest in plain C whose loops the
+ * compiler turns into vectors. Nothing here may be reordered by it (no -ffast-math,
+ * -ffp-contract=off), so the scalar build gives the same bits.
  */
 #include "kernel/f32.h"
 
-#include <stdbool.h>
+#include "kernel/f32_lanes.h"
 
 #define LANES F32_LANES
 
@@ -15,22 +16,21 @@ static inline __attribute__((always_inline)) void tap_rows(float *restrict acc, 
                                                            const float *restrict w, int64_t n_c,
                                                            const int rows)
 {
-    float a[F32_PIXELS_MAX][LANES];
+    lanes a[F32_PIXELS_MAX];
 
-    for (int p = 0; p < rows; p++)
-        for (int l = 0; l < LANES; l++)
-            a[p][l] = acc[p * LANES + l];
-    for (int64_t c = 0; c < n_c; c++, w += LANES, x += cs)
 #pragma GCC unroll 12
-        for (int p = 0; p < rows; p++) {
-            const float v = x[p * xs];
-
-            for (int l = 0; l < LANES; l++)
-                a[p][l] = __builtin_fmaf(v, w[l], a[p][l]);
-        }
     for (int p = 0; p < rows; p++)
-        for (int l = 0; l < LANES; l++)
-            acc[p * LANES + l] = a[p][l];
+        a[p] = lanes_load(acc + p * LANES);
+    for (int64_t c = 0; c < n_c; c++, w += LANES, x += cs) {
+        const lanes v = lanes_load(w);
+
+#pragma GCC unroll 12
+        for (int p = 0; p < rows; p++)
+            a[p] = lanes_fma(lanes_all(x[p * xs]), v, a[p]);
+    }
+#pragma GCC unroll 12
+    for (int p = 0; p < rows; p++)
+        lanes_store(acc + p * LANES, a[p]);
 }
 
 static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
@@ -59,49 +59,62 @@ static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs,
 
 enum { PANEL = F32_GROUPS * LANES };
 
-static inline __attribute__((always_inline)) void chains_tile(float *y, ptrdiff_t ys,
-                                                              const float *x,
+/* n: pixels of the last group */
+static inline __attribute__((always_inline)) void chains_tile(float *y, ptrdiff_t ys, int n_y,
+                                                              int n, const float *x,
                                                               const float *restrict w, int64_t n_k,
                                                               const float *start, const int outs,
                                                               const int groups)
 {
-    float a[F32_OUTS * F32_GROUPS][LANES];
+    lanes a[F32_OUTS][F32_GROUPS];
 
 #pragma GCC unroll 8
     for (int j = 0; j < outs; j++)
 #pragma GCC unroll 2
+        for (int h = 0; h < groups; h++) {
+            const float *from = y + j * ys + h * LANES;
+
+            a[j][h] = start                          ? lanes_all(start[j])
+                      : j >= n_y                     ? lanes_all(0)
+                      : n == LANES || h + 1 < groups ? lanes_load(from)
+                                                     : lanes_load_some(from, n);
+        }
+    for (int64_t k = 0; k < n_k; k++, w += F32_OUTS, x += PANEL) {
+        lanes v[F32_GROUPS];
+
+#pragma GCC unroll 2
         for (int h = 0; h < groups; h++)
-            for (int l = 0; l < LANES; l++)
-                a[j * groups + h][l] = start ? start[j] : y[j * ys + h * LANES + l];
-    for (int64_t k = 0; k < n_k; k++, w += F32_OUTS, x += PANEL)
+            v[h] = lanes_load(x + h * LANES);
 #pragma GCC unroll 8
         for (int j = 0; j < outs; j++)
 #pragma GCC unroll 2
             for (int h = 0; h < groups; h++)
-                for (int l = 0; l < LANES; l++)
-                    a[j * groups + h][l] =
-                        __builtin_fmaf(x[h * LANES + l], w[j], a[j * groups + h][l]);
+                a[j][h] = lanes_fma(v[h], lanes_all(w[j]), a[j][h]);
+    }
 #pragma GCC unroll 8
     for (int j = 0; j < outs; j++)
 #pragma GCC unroll 2
-        for (int h = 0; h < groups; h++)
-            for (int l = 0; l < LANES; l++)
-                y[j * ys + h * LANES + l] = a[j * groups + h][l];
+        for (int h = 0; h < groups && j < n_y; h++) {
+            if (n == LANES || h + 1 < groups)
+                lanes_store(y + j * ys + h * LANES, a[j][h]);
+            else
+                lanes_store_some(y + j * ys + h * LANES, a[j][h], n);
+        }
 }
 
 static void chains(float *y, ptrdiff_t ys, int n_y, int n_x, const float *x, const float *w,
                    int64_t n_k, const float *start)
 {
-    const bool narrow = n_x <= LANES;
+    const int n = (n_x - 1) % LANES + 1;
 
-    if (n_y <= F32_OUTS / 2 && narrow)
-        chains_tile(y, ys, x, w, n_k, start, F32_OUTS / 2, 1);
+    if (n_y <= F32_OUTS / 2 && n_x <= LANES)
+        chains_tile(y, ys, n_y, n, x, w, n_k, start, F32_OUTS / 2, 1);
     else if (n_y <= F32_OUTS / 2)
-        chains_tile(y, ys, x, w, n_k, start, F32_OUTS / 2, F32_GROUPS);
-    else if (narrow)
-        chains_tile(y, ys, x, w, n_k, start, F32_OUTS, 1);
+        chains_tile(y, ys, n_y, n, x, w, n_k, start, F32_OUTS / 2, F32_GROUPS);
+    else if (n_x <= LANES)
+        chains_tile(y, ys, n_y, n, x, w, n_k, start, F32_OUTS, 1);
     else
-        chains_tile(y, ys, x, w, n_k, start, F32_OUTS, F32_GROUPS);
+        chains_tile(y, ys, n_y, n, x, w, n_k, start, F32_OUTS, F32_GROUPS);
 }
 
 static inline __attribute__((always_inline)) void lay_rows(float *restrict y,
@@ -131,97 +144,136 @@ static void lay(float *y, const float *x, ptrdiff_t xs, ptrdiff_t step, int64_t 
         lay_rows(y, x, xs, step, n_k, n);
 }
 
-enum { RUN = 4 * LANES }; /* outputs of a row computed at a time */
+enum { GROUPS = 4, RUN = GROUPS * LANES }; /* outputs of a row computed at a time */
 
-struct row {
-    const ptrdiff_t *at, *wt;
-    const float *w;
-    int taps;
+struct rows {
+    const ptrdiff_t *at;
+    float w[F32_TAPS_MAX];
     float bias;
 };
 
-static inline __attribute__((always_inline)) void row_run(const struct row *r, float *restrict y,
-                                                          const ptrdiff_t ys, const float *x,
-                                                          const ptrdiff_t xs, const int n)
+/* groups * 16 outputs, of the last group n */
+static inline __attribute__((always_inline)) void row_run(const struct rows *r, const int taps,
+                                                          float *y, const float *x, const int xs,
+                                                          const int groups, const int n)
 {
-    float a[RUN];
+    lanes a[GROUPS];
 
-    for (int i = 0; i < n; i++)
-        a[i] = r->bias;
-    for (int t = 0; t < r->taps; t++) {
-        const float *from = x + r->at[t], v = r->w[r->wt[t]];
+#pragma GCC unroll 4
+    for (int h = 0; h < groups; h++)
+        a[h] = lanes_all(r->bias);
+#pragma GCC unroll 9
+    for (int t = 0; t < taps; t++) {
+        const float *from = x + r->at[t];
+        const lanes w = lanes_all(r->w[t]);
 
-        for (int i = 0; i < n; i++)
-            a[i] = __builtin_fmaf(from[i * xs], v, a[i]);
+#pragma GCC unroll 4
+        for (int h = 0; h < groups; h++) {
+            const float *some = from + h * LANES * xs;
+            const int count = h + 1 < groups ? LANES : n;
+
+            a[h] = lanes_fma(xs == 2          ? lanes_load_pairs(some, count)
+                             : count == LANES ? lanes_load(some)
+                                              : lanes_load_some(some, count),
+                             w, a[h]);
+        }
     }
-    for (int i = 0; i < n; i++)
-        y[i * ys] = a[i];
+#pragma GCC unroll 4
+    for (int h = 0; h < groups; h++) {
+        if (h + 1 < groups || n == LANES)
+            lanes_store(y + h * LANES, a[h]);
+        else
+            lanes_store_some(y + h * LANES, a[h], n);
+    }
 }
 
-/* The last run of some outputs goes over the end of the one before rather than by single ones: their
- * bits do not depend on it. */
-static inline __attribute__((always_inline)) void row_step(const struct row *r, float *y,
-                                                           const ptrdiff_t ys, const float *x,
-                                                           const ptrdiff_t xs, int64_t n)
+static inline __attribute__((always_inline)) void one_row(const struct rows *r, const int taps,
+                                                          float *y, const float *x, const int xs,
+                                                          int64_t n)
 {
-    const int64_t all = n;
-
-    for (; n >= RUN; n -= RUN, y += RUN * ys, x += RUN * xs)
-        row_run(r, y, ys, x, xs, RUN);
-    for (; n >= LANES; n -= LANES, y += LANES * ys, x += LANES * xs)
-        row_run(r, y, ys, x, xs, LANES);
-    if (n > 0 && all >= LANES) {
-        row_run(r, y - (LANES - n) * ys, ys, x - (LANES - n) * xs, xs, LANES);
-        return;
-    }
-    for (; n >= 4; n -= 4, y += 4 * ys, x += 4 * xs)
-        row_run(r, y, ys, x, xs, 4);
-    if (n > 0 && all >= 4) {
-        row_run(r, y - (4 - n) * ys, ys, x - (4 - n) * xs, xs, 4);
-        return;
-    }
-    for (; n > 0; n--, y += ys, x += xs)
-        row_run(r, y, ys, x, xs, 1);
+    for (; n >= RUN; n -= RUN, y += RUN, x += RUN * xs)
+        row_run(r, taps, y, x, xs, GROUPS, LANES);
+    if (n > 3 * LANES)
+        row_run(r, taps, y, x, xs, 4, (int)n - 3 * LANES);
+    else if (n > 2 * LANES)
+        row_run(r, taps, y, x, xs, 3, (int)n - 2 * LANES);
+    else if (n > LANES)
+        row_run(r, taps, y, x, xs, 2, (int)n - LANES);
+    else if (n > 0)
+        row_run(r, taps, y, x, xs, 1, (int)n);
 }
 
-static void row(float *y, ptrdiff_t ys, const float *x, ptrdiff_t xs, const ptrdiff_t *at,
-                const float *w, const ptrdiff_t *wt, int taps, float bias, int64_t n)
+/* One output at a time: borders, and strides that are rare. */
+static inline void one_by_one(const struct rows *r, int taps, float *y, const float *x,
+                              ptrdiff_t xs, int64_t n)
 {
-    const struct row r = { at, wt, w, taps, bias };
+    for (int64_t i = 0; i < n; i++, x += xs) {
+        float a = r->bias;
 
-    if (ys == 1 && xs == 1)
-        row_step(&r, y, 1, x, 1, n);
-    else if (ys == 1 && xs == 2)
-        row_step(&r, y, 1, x, 2, n);
-    else
-        row_step(&r, y, ys, x, xs, n);
+        for (int t = 0; t < taps; t++)
+            a = __builtin_fmaf(x[r->at[t]], r->w[t], a);
+        y[i] = a;
+    }
 }
 
-static inline __attribute__((always_inline)) void channels_run(float *restrict y, const float *x,
+static void rows(float *y, ptrdiff_t yh, const float *x, ptrdiff_t xh, ptrdiff_t xs,
+                 const ptrdiff_t *at, const float *w, const ptrdiff_t *wt, int taps, float bias,
+                 int64_t n, int64_t n_rows)
+{
+    struct rows r = { .at = at, .bias = bias };
+
+    for (int t = 0; t < taps; t++)
+        r.w[t] = w[wt[t]];
+    for (int64_t i = 0; i < n_rows; i++, y += yh, x += xh)
+        if (n < 4 || xs > 2)
+            one_by_one(&r, taps, y, x, xs, n);
+        else if (xs == 1 && taps == 9)
+            one_row(&r, 9, y, x, 1, n);
+        else if (xs == 1)
+            one_row(&r, taps, y, x, 1, n);
+        else if (taps == 9)
+            one_row(&r, 9, y, x, 2, n);
+        else
+            one_row(&r, taps, y, x, 2, n);
+}
+
+static inline __attribute__((always_inline)) void channels_run(float *y, const float *x,
                                                                const ptrdiff_t *at, const float *w,
                                                                const ptrdiff_t *wt, int taps,
-                                                               const float *bias, const int n)
+                                                               const float *bias, const int groups,
+                                                               int n)
 {
-    float a[RUN];
+    lanes a[GROUPS];
 
-    for (int i = 0; i < n; i++)
-        a[i] = bias[i];
+#pragma GCC unroll 4
+    for (int h = 0; h < groups; h++)
+        a[h] = n == LANES ? lanes_load(bias + h * LANES) : lanes_load_some(bias, n);
     for (int t = 0; t < taps; t++)
-        for (int i = 0; i < n; i++)
-            a[i] = __builtin_fmaf(x[at[t] + i], w[wt[t] + i], a[i]);
-    for (int i = 0; i < n; i++)
-        y[i] = a[i];
+#pragma GCC unroll 4
+        for (int h = 0; h < groups; h++) {
+            const float *u = x + at[t] + h * LANES, *v = w + wt[t] + h * LANES;
+
+            a[h] = n == LANES ? lanes_fma(lanes_load(u), lanes_load(v), a[h])
+                              : lanes_fma(lanes_load_some(u, n), lanes_load_some(v, n), a[h]);
+        }
+#pragma GCC unroll 4
+    for (int h = 0; h < groups; h++) {
+        if (n == LANES)
+            lanes_store(y + h * LANES, a[h]);
+        else
+            lanes_store_some(y, a[h], n);
+    }
 }
 
 static void channels(float *y, const float *x, const ptrdiff_t *at, const float *w,
                      const ptrdiff_t *wt, int taps, const float *bias, int64_t n)
 {
     for (; n >= RUN; n -= RUN, y += RUN, x += RUN, w += RUN, bias += RUN)
-        channels_run(y, x, at, w, wt, taps, bias, RUN);
+        channels_run(y, x, at, w, wt, taps, bias, GROUPS, LANES);
     for (; n >= LANES; n -= LANES, y += LANES, x += LANES, w += LANES, bias += LANES)
-        channels_run(y, x, at, w, wt, taps, bias, LANES);
-    for (; n > 0; n--, y++, x++, w++, bias++)
-        channels_run(y, x, at, w, wt, taps, bias, 1);
+        channels_run(y, x, at, w, wt, taps, bias, 1, LANES);
+    if (n > 0)
+        channels_run(y, x, at, w, wt, taps, bias, 1, (int)n);
 }
 
 static inline float bits_float(uint32_t u)
@@ -413,7 +465,7 @@ const struct f32_kernels F32_TABLE = {
     .tap = tap,
     .chains = chains,
     .lay = lay,
-    .row = row,
+    .rows = rows,
     .channels = channels,
     .unary = unary,
     .binary = binary,

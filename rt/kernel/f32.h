@@ -12,7 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { F32_LANES = 16, F32_PIXELS_MAX = 12, F32_OUTS_MAX = 8, F32_PANEL_MAX = 32 };
+enum {
+    F32_LANES = 16,
+    F32_PIXELS_MAX = 12,
+    F32_OUTS_MAX = 8,
+    F32_PANEL_MAX = 32,
+    F32_TAPS_MAX = 64
+};
 
 enum f32_unary {
     F32_RELU,
@@ -39,14 +45,16 @@ struct f32_kernels {
     void (*tap)(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs, const float *w,
                 int64_t n_c);
     /* y[j*ys + i] = start[j], or what it is where start is NULL, then fma(x[k*panel + i], w[k*outs + j],
-     * y[j*ys + i]) for k = 0..n_k-1, j < n_y <= outs, i < n_x <= panel. Some whole tile is written. */
+     * y[j*ys + i]) for k = 0..n_k-1, j < n_y <= outs, i < n_x <= panel. Whole rows of x and w are read. */
     void (*chains)(float *y, ptrdiff_t ys, int n_y, int n_x, const float *x, const float *w,
                    int64_t n_k, const float *start);
     /* y[k*panel + i] = x[k*xs + i*step], k < n_k, i < n */
     void (*lay)(float *y, const float *x, ptrdiff_t xs, ptrdiff_t step, int64_t n_k, int n);
-    /* y[i*ys] = bias, then fma(x[at[t] + i*xs], w[wt[t]], y[i*ys]) for t = 0..taps-1 */
-    void (*row)(float *y, ptrdiff_t ys, const float *x, ptrdiff_t xs, const ptrdiff_t *at,
-                const float *w, const ptrdiff_t *wt, int taps, float bias, int64_t n);
+    /* y[r*yh + i] = bias, then fma(x[at[t] + r*xh + i*xs], w[wt[t]], y[r*yh + i]) for
+     * t = 0..taps-1 <= F32_TAPS_MAX, i < n, r < n_rows */
+    void (*rows)(float *y, ptrdiff_t yh, const float *x, ptrdiff_t xh, ptrdiff_t xs,
+                 const ptrdiff_t *at, const float *w, const ptrdiff_t *wt, int taps, float bias,
+                 int64_t n, int64_t n_rows);
     /* y[i] = bias[i], then fma(x[at[t] + i], w[wt[t] + i], y[i]) */
     void (*channels)(float *y, const float *x, const ptrdiff_t *at, const float *w,
                      const ptrdiff_t *wt, int taps, const float *bias, int64_t n);

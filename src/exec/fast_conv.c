@@ -117,9 +117,7 @@ static void lay(const struct conv_plan *c, float *out, const struct run *r, int 
 static void multiply(const struct conv_plan *c, float *y, const float *x, int64_t g, int64_t n,
                      int64_t from, int64_t to)
 {
-    const int width = c->k->panel;
     const int64_t depth = c->kh * c->kw * c->c;
-    float some[F32_OUTS_MAX * F32_PANEL_MAX];
 
     for (int64_t b = 0; b < c->blocks; b++) {
         const int64_t at = g * c->blocks + b, left = c->o - b * c->lanes;
@@ -128,15 +126,7 @@ static void multiply(const struct conv_plan *c, float *y, const float *x, int64_
         const float *bias = from == 0 ? c->bias + at * c->lanes : NULL;
         float *out = y + b * c->lanes * c->yc;
 
-        if (n == width && outs == c->lanes) {
-            c->k->chains(out, c->yc, (int)outs, (int)n, x, w, to - from, bias);
-        } else { /* the kernel writes more than there is room for */
-            for (int64_t j = 0; !bias && j < outs; j++)
-                memcpy(some + j * width, out + j * c->yc, (size_t)n * sizeof *y);
-            c->k->chains(some, width, (int)outs, (int)n, x, w, to - from, bias);
-            for (int64_t j = 0; j < outs; j++)
-                memcpy(out + j * c->yc, some + j * width, (size_t)n * sizeof *y);
-        }
+        c->k->chains(out, c->yc, (int)outs, (int)n, x, w, to - from, bias);
         for (int64_t j = 0; to == depth && c->act != ACT_NONE && j < outs; j++)
             fast_act(c->k, c->act, out + j * c->yc, n);
     }

@@ -2,8 +2,6 @@
 #include "base/thread.h"
 #include "exec/fast_conv_plan.h"
 
-enum { MOST_TAPS = 64 };
-
 /* Outputs [from, to) along one axis that see elements [lo, hi) of the window. */
 struct span {
     int64_t from, to, lo, hi;
@@ -54,20 +52,14 @@ static void depthwise_rows(const struct depthwise *d, const float *x, float *y, 
                            const struct span *r, int64_t from, int64_t to)
 {
     const struct conv_plan *c = &d->c;
-    enum { FEW = 4 }; /* columns: go down them, for longer runs */
-    const float *w = c->weight + g * c->kh * c->kw;
 
     for (int i = 0; i < d->n_cols; i++) {
         const struct taps *t = &d->taps[(r - d->rows) * d->n_cols + i];
-        const int64_t x0 = d->cols[i].from, n = d->cols[i].to - x0;
+        const int64_t x0 = d->cols[i].from;
 
-        for (int64_t j = 0; n < FEW && j < n; j++)
-            c->k->row(y + from * c->yh + x0 + j, c->yh,
-                      x + t->origin + from * c->sh * c->xh + (x0 + j) * c->sw, c->sh * c->xh, t->at,
-                      w, t->wt, t->n, c->bias[g], to - from);
-        for (int64_t oy = from; n >= FEW && oy < to; oy++)
-            c->k->row(y + oy * c->yh + x0, 1, x + t->origin + oy * c->sh * c->xh + x0 * c->sw,
-                      c->sw, t->at, w, t->wt, t->n, c->bias[g], n);
+        c->k->rows(y + from * c->yh + x0, c->yh, x + t->origin + from * c->sh * c->xh + x0 * c->sw,
+                   c->sh * c->xh, c->sw, t->at, c->weight + g * c->kh * c->kw, t->wt, t->n,
+                   c->bias[g], d->cols[i].to - x0, to - from);
     }
 }
 
@@ -187,7 +179,7 @@ bool fast_depthwise(const struct conv_plan *c, const struct conv_data *data, str
 {
     struct depthwise *d;
 
-    if (c->c != 1 || c->o != 1 || c->group == 1 || c->kh * c->kw > MOST_TAPS)
+    if (c->c != 1 || c->o != 1 || c->group == 1 || c->kh * c->kw > F32_TAPS_MAX)
         return false;
     d = ARENA_NEW(arena, struct depthwise);
     d->c = *c;
