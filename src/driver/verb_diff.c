@@ -3,10 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "base/blob.h"
 #include "driver/convert.h"
 #include "driver/runset.h"
+#include "driver/verb_diff.h"
 #include "pass/pass.h"
+#include "quant/encodings.h"
 #include "verify/diff.h"
 
 enum { SHOWN = 20 };
@@ -15,8 +17,10 @@ static enum status add_side(struct slip_job *j, struct diff *d, int side, const 
 {
     struct pipeline_options p;
     struct graph *g;
+    struct blob *b;
 
-    if (strcmp(path_suffix(path), ".json") == 0 || strcmp(path_suffix(path), ".encodings") == 0)
+    TRY(blob_map(j->arena, path, j->diags, &b));
+    if (encodings_likely(b))
         return diff_add_encodings(d, side, path, j->diags);
     TRY(job_read_model(j, path, &g));
     convert_pipeline_options(j, &p);
@@ -226,19 +230,19 @@ static void say_tensors(struct slip_job *j, struct diff *d)
         job_say(j, "  (%zu more differ: --all)\n", left);
 }
 
-static void report(struct slip_job *j, struct diff *d)
+static void report(struct slip_job *j, struct diff *d, const char *a, const char *b)
 {
     struct jsonw *w = &j->json;
 
     jsonw_object(w);
-    jsonw_kstring(w, "a", j->argument[0]);
-    jsonw_kstring(w, "b", j->argument[1]);
+    jsonw_kstring(w, "a", a);
+    jsonw_kstring(w, "b", b);
     jsonw_kbool(w, "same", d->same);
     jsonw_kint(w, "tensors", (int64_t)d->n_tensors);
     jsonw_kint(w, "tensors_on_both_sides", (int64_t)d->n_common);
     jsonw_kint(w, "tensors_that_differ", (int64_t)d->n_differ);
     write_structure(w, d);
-    job_say(j, "a: %s\nb: %s\n", j->argument[0], j->argument[1]);
+    job_say(j, "a: %s\nb: %s\n", a, b);
     say_structure(j, d);
     for (int s = 0; s < 2; s++)
         say_one_side(j, d, s);
@@ -248,33 +252,28 @@ static void report(struct slip_job *j, struct diff *d)
             d->same ? "the same" : "they differ");
 }
 
-static enum status run(struct slip_job *j)
+enum status diff_files(struct slip_job *j, const char *a, const char *b)
 {
     struct diff *d = diff_new(j->arena, job_float(j, "tolerance", 1e-6));
 
     if (job_has(j, "reference") != job_has(j, "inputs"))
         return job_usage(j, "--reference and --inputs go together");
-    TRY(add_side(j, d, 0, j->argument[0]));
-    TRY(add_side(j, d, 1, j->argument[1]));
+    TRY(add_side(j, d, 0, a));
+    TRY(add_side(j, d, 1, b));
     TRY(diff_compare(d));
     if (d->n_tensors == 0)
         return job_usage(j, "neither side has a tensor with a name");
     TRY(run_reference(j, d));
-    report(j, d);
+    report(j, d, a, b);
     return d->same ? OK : ERR_VERIFY;
 }
 
-/* clang-format off */
-static const slip_option options[] = {
-    { "tolerance", 't', false, SLIP_OPT_FLOAT, "R",     NULL, "1e-6", "scales that differ by less than this share are the same" },
-    { "reference", 0,  false, SLIP_OPT_PATH,   "MODEL", NULL, NULL, "float model to run: clipped shares and SQNR of each side's encodings on its values" },
-    { "inputs",  'i', false, SLIP_OPT_PATH,    "DATA",  NULL, NULL, "for --reference: folder, input_list.txt, data.yaml, random:SEED:N" },
-    { "native-inputs", 0, false, SLIP_OPT_FLAG, NULL,   NULL, NULL, ".raw files hold the inputs' own type, not float32" },
-    { "all",     0,   false, SLIP_OPT_FLAG,    NULL,    NULL, NULL, "name every tensor that differs, not the first 20" },
-    { "shape",   's', true,  SLIP_OPT_STRING,  "X=DIMS", NULL, NULL, "size of an input: X=1,3,224,224" },
-    { 0 },
-};
-/* clang-format on */
+static enum status run(struct slip_job *j)
+{
+    return diff_files(j, j->argument[0], j->argument[1]);
+}
+
+static const slip_option options[] = { DIFF_OPTIONS, { 0 } };
 
 const struct verb verb_diff = {
     .pub = { .name = "diff",
@@ -283,7 +282,7 @@ const struct verb verb_diff = {
              .max_arguments = 2,
              .summary = "what differs between two models, quantisations or encodings files",
              .details =
-                 "A and B are model files or encodings JSON (.json, .encodings), tensors matched "
+                 "A and B are model files or encodings files (JSON), tensors matched "
                  "by\n"
                  "their original names. Exit status: 0 the same, 1 something differs. Two models\n"
                  "differ when an operator's count, a tensor's type, shape, encoding or contents "

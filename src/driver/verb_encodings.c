@@ -1,23 +1,13 @@
-/* verb_encodings.c - look at the encodings of a file or a quantised model, compare two, change some. */
+/* verb_encodings.c - look at the encodings of a file or a quantised model, change some. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
-#include "driver/job.h"
+#include "driver/verb_diff.h"
 #include "pass/pass.h"
 #include "quant/encodings.h"
-
-/* JSON by its first character: a model's is never '{'. */
-static bool is_json(const struct blob *b)
-{
-    size_t i = 0;
-
-    while (i < b->bytes && strchr(" \t\r\n", b->data[i]) && b->data[i])
-        i++;
-    return i < b->bytes && b->data[i] == '{';
-}
 
 /* Every stored value of a model under its own name: what the artifact says. */
 static void of_values(struct slip_job *j, struct graph *g, struct encodings *out)
@@ -54,7 +44,7 @@ static enum status load(struct slip_job *j, const char *path, struct encodings *
     struct blob *b;
 
     TRY(blob_map(j->arena, path, j->diags, &b));
-    *json = is_json(b);
+    *json = encodings_likely(b);
     if (*json)
         return encodings_parse((const char *)b->data, b->bytes, path, j->arena, j->diags, e);
     TRY(job_read_model(j, path, &g));
@@ -128,135 +118,6 @@ static enum status show(struct slip_job *j)
     return OK;
 }
 
-/* -- diff ---------------------------------------------------------------------------------------- */
-
-struct difference {
-    double ratio;   /* of the scales, the greatest over the channels */
-    int64_t offset; /* greatest difference of offsets */
-    double clip;    /* share of A's range that B does not reach */
-};
-
-static struct difference compare(const struct tensor_encoding *a, const struct tensor_encoding *b)
-{
-    struct difference d = { 1, 0, 0 };
-
-    for (int64_t i = 0; i < a->n; i++) {
-        const double r = b->scale[i] / a->scale[i];
-        const int64_t o = b->offset[i] - a->offset[i];
-        double alo, ahi, blo, bhi, kept;
-
-        if (fabs(log(r)) > fabs(log(d.ratio)))
-            d.ratio = r;
-        if (llabs(o) > llabs(d.offset))
-            d.offset = o;
-        tensor_encoding_range(a, i, &alo, &ahi);
-        tensor_encoding_range(b, i, &blo, &bhi);
-        kept = fmax(fmin(ahi, bhi) - fmax(alo, blo), 0);
-        d.clip = fmax(d.clip, ahi > alo ? 1 - kept / (ahi - alo) : 0);
-    }
-    return d;
-}
-
-/* false: equal */
-static bool diff_one(struct slip_job *j, const struct tensor_encoding *a,
-                     const struct tensor_encoding *b, double *worst)
-{
-    struct difference d;
-
-    if (tensor_encoding_same(a, b))
-        return false;
-    jsonw_object(&j->json);
-    jsonw_kstring(&j->json, "name", a->name);
-    if (a->bits != b->bits || a->is_float != b->is_float || a->n != b->n) {
-        job_say(j, "%-40s %s%d x %" PRId64 " against %s%d x %" PRId64 "\n", a->name,
-                a->is_float ? "float" : "int", a->bits, a->n, b->is_float ? "float" : "int",
-                b->bits, b->n);
-        jsonw_kstring(&j->json, "difference", "kind");
-        *worst = HUGE_VAL;
-    } else {
-        d = compare(a, b);
-        job_say(j,
-                "%-40s scale x %-10.6g (%+.2f dB of noise), offset %+" PRId64
-                ", %.2f %% of the range lost\n",
-                a->name, d.ratio, 20 * log10(d.ratio), d.offset, 100 * d.clip);
-        jsonw_kstring(&j->json, "difference", "numbers");
-        jsonw_kdouble(&j->json, "scale_ratio", d.ratio);
-        jsonw_kint(&j->json, "offset", d.offset);
-        jsonw_kdouble(&j->json, "range_lost", d.clip);
-        *worst = fmax(*worst, fmax(d.ratio, 1 / d.ratio));
-    }
-    jsonw_end(&j->json);
-    return true;
-}
-
-static size_t only_in(struct slip_job *j, const struct encodings *a, const struct strmap *b,
-                      const char *which)
-{
-    size_t n = 0;
-
-    jsonw_key(&j->json, arena_printf(j->arena, "only_in_%s", which));
-    jsonw_array(&j->json);
-    for (size_t i = 0; i < a->n; i++) {
-        uint32_t at;
-
-        if (strmap_get(b, a->v[i].name, &at))
-            continue;
-        if (n++ < 10)
-            job_say(j, "%-40s only in %s\n", a->v[i].name, which);
-        jsonw_string(&j->json, a->v[i].name);
-    }
-    if (n > 10)
-        job_say(j, "... and %zu more only in %s\n", n - 10, which);
-    jsonw_end(&j->json);
-    return n;
-}
-
-static void by_name(struct slip_job *j, const struct encodings *e, struct strmap *m)
-{
-    strmap_init(m, j->arena);
-    for (size_t i = 0; i < e->n; i++)
-        strmap_put(m, e->v[i].name, (uint32_t)i);
-}
-
-static enum status diff(struct slip_job *j)
-{
-    const double limit = job_float(j, "max-ratio", 0);
-    struct encodings a, b;
-    struct strmap in_a, in_b;
-    size_t n = 0, alone;
-    double worst = 1;
-    bool json;
-
-    if (j->n_arguments != 3)
-        return job_usage(j, "'encodings diff' compares two files");
-    TRY(load(j, j->argument[1], &a, &json));
-    TRY(load(j, j->argument[2], &b, &json));
-    by_name(j, &a, &in_a);
-    by_name(j, &b, &in_b);
-    jsonw_object(&j->json);
-    jsonw_key(&j->json, "different");
-    jsonw_array(&j->json);
-    for (size_t i = 0; i < a.n; i++) {
-        uint32_t at;
-
-        if (strmap_get(&in_b, a.v[i].name, &at))
-            n += diff_one(j, &a.v[i], &b.v[at], &worst);
-    }
-    jsonw_end(&j->json);
-    alone = only_in(j, &a, &in_b, "first") + only_in(j, &b, &in_a, "second");
-    job_say(j, "%zu and %zu tensors: %zu differ, %zu in one only; largest ratio of scales %.6g\n",
-            a.n, b.n, n, alone, worst);
-    jsonw_kint(&j->json, "n_different", (int64_t)n);
-    jsonw_kdouble(&j->json, "worst_ratio", worst);
-    jsonw_end(&j->json);
-    if (limit > 0 && (worst > limit || alone))
-        return diag_error(
-            j->diags, DIAG_verify, WHERE_NONE,
-            "the largest ratio of scales is %g, allowed is %g; %zu tensors in one only", worst,
-            limit, alone);
-    return OK;
-}
-
 /* -- set ----------------------------------------------------------------------------------------- */
 
 static enum status bad_set(struct slip_job *j, const char *text)
@@ -264,6 +125,13 @@ static enum status bad_set(struct slip_job *j, const char *text)
     job_usage(j, "--set takes NAME=MIN,MAX or NAME=MIN,MAX,BITS, not \"%s\"", text);
     diag_hint(j->diags, "as in --set conv1_out=-1.5,6.25,8");
     return ERR_USAGE;
+}
+
+static void by_name(struct slip_job *j, const struct encodings *e, struct strmap *m)
+{
+    strmap_init(m, j->arena);
+    for (size_t i = 0; i < e->n; i++)
+        strmap_put(m, e->v[i].name, (uint32_t)i);
 }
 
 struct edited {
@@ -353,8 +221,10 @@ static enum status run(struct slip_job *j)
 {
     const char *what = j->argument[0];
 
+    if (strcmp(what, "diff") == 0 && j->n_arguments == 3)
+        return diff_files(j, j->argument[1], j->argument[2]);
     if (strcmp(what, "diff") == 0)
-        return diff(j);
+        return job_usage(j, "'encodings diff' compares two files");
     if (j->n_arguments != 2)
         return job_usage(j, "'encodings %s' takes one file", what);
     if (strcmp(what, "show") == 0)
@@ -372,7 +242,7 @@ static const slip_option options[] = {
     { "set",       0,   true,  SLIP_OPT_STRING, "NAME=MIN,MAX[,BITS]", NULL, NULL, "set: the range of this tensor" },
     { "from",      0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL, "set: take all entries of this file over" },
     { "encodings-version", 0, false, SLIP_OPT_ENUM, NULL,   "0.6.1|1.0.0", "0.6.1", "set: layout to write" },
-    { "max-ratio", 0,   false, SLIP_OPT_FLOAT,  "R",        NULL, NULL, "diff: end with 1 when scales differ by more, or tensors are missing" },
+    DIFF_OPTIONS,
     { 0 },
 };
 /* clang-format on */
@@ -383,7 +253,8 @@ const struct verb verb_encodings = {
              .min_arguments = 2,
              .max_arguments = 3,
              .summary = "scales and offsets of an encodings file or a quantised model",
-             .examples = { "slipway encodings diff ours.json aimet.json",
+             .details = "'encodings diff A B' is 'slipway diff A B'.",
+             .examples = { "slipway encodings show q.onnx",
                            "slipway encodings set e.json -o f.json --set /conv1/out=-1,6.2" },
              .options = options },
     .run = run,

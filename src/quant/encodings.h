@@ -31,6 +31,8 @@ struct encodings {
 
 enum status encodings_parse(const char *text, size_t n, const char *file, struct arena *a,
                             struct diags *ds, struct encodings *out);
+/* Is this JSON, by its first character? A model's is never '{'. */
+bool encodings_likely(const struct blob *b);
 enum status encodings_read(const char *path, struct arena *a, struct diags *ds,
                            struct encodings *out);
 /* version: "0.6.1" or "1.0.0" */

@@ -274,6 +274,15 @@ enum status encodings_parse(const char *text, size_t n, const char *file, struct
     return read_part(&r, json_get(root, "param_encodings"), "param_encodings", true);
 }
 
+bool encodings_likely(const struct blob *b)
+{
+    size_t i = 0;
+
+    while (i < b->bytes && strchr(" \t\r\n", b->data[i]) && b->data[i])
+        i++;
+    return i < b->bytes && b->data[i] == '{';
+}
+
 enum status encodings_read(const char *path, struct arena *a, struct diags *ds,
                            struct encodings *out)
 {

@@ -169,7 +169,7 @@ refuse labels-scheme 2 '--labels does nothing with scheme fp16' quantize relu.on
 refuse encodings-what 2 "there is no 'encodings shout'" encodings shout others.json
 refuse encodings-float 1 "no tensor of this model has an encoding" encodings show relu.onnx
 refuse encodings-range 2 "takes NAME=MIN,MAX" encodings set others.json -o out.json --set q=3,2
-refuse encodings-apart 1 "the largest ratio of scales" encodings diff others.json others2.json --max-ratio 2
+refuse encodings-diff-one 2 "compares two files" encodings diff others.json
 refuse settings-list 2 "there is no scheme" list schemes --settings int3
 
 # -- real models that are meant to be refused -----------------------------------------------------
