@@ -5,10 +5,12 @@ Equalisation keeps the function: super_resolution in 16 bits, equalised or not, 
 ONNX Runtime, and 8 bits gain. AdaRound: resnet8 with 4-bit weights keeps the float network's answer on at
 least MARGIN points more of the pictures than rounding to nearest, by LiteRT. YOLOX-nano, mostly W8A8: over
 14 dB in ONNX Runtime with at most 10 % of the MACs above 8 bits. The same bytes for one and two threads.
+What chooses for itself is on no net more than LOSS dB below the network without repair, and finds the gain.
 """
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +21,7 @@ from judge import OUT, SHARED, check, slipway
 MODELS = os.path.join(SHARED, 'models')
 PY = os.environ['PY']
 MARGIN = 0.25
+LOSS = 0.2
 
 YOLOX = """split:
   on: yes
@@ -48,7 +51,8 @@ def thinned(net, count):
     """A folder with `count` calibration samples spread over all."""
     files = sorted(glob.glob(f'{OUT}/{net}/calib/*.npy'))
     out = f'{OUT}/{net}/few'
-    os.makedirs(out, exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out)
     for k in range(count):
         f = files[k * len(files) // count]
         os.link(f, os.path.join(out, os.path.basename(f)))
@@ -128,6 +132,35 @@ def adaround():
     check('the same bytes for one and two threads', len(same) == 2 and same[0] == same[1])
 
 
+AUTO = """repair:
+  preset: auto
+adaround:
+  iterations: 60
+  samples: 12
+  rows: 1024
+"""
+
+
+def automatic():
+    """(net, scheme, suffix, calibration samples, evaluation samples, gain it must find in dB)"""
+    with open(f'{OUT}/auto.yaml', 'w') as f:
+        f.write(AUTO)
+    for net, scheme, suffix, calib, count, gain in (
+            ('mnist', 'int8', 'onnx', 32, 300, -LOSS), ('mnist', 'w8a16', 'onnx', 32, 300, -LOSS),
+            ('super_resolution', 'int8', 'onnx', 8, 3, 10), ('ultraface', 'int8', 'onnx', 8, 8, -LOSS),
+            ('resnet8', 'w4a8', 'tflite', 24, 200, 2)):
+        model = glob.glob(f'{OUT}/{net}/model.*')[0]
+        run = run_onnx if suffix == 'onnx' else run_tflite
+        xs, db = samples(net, 'eval', count), {}
+        want = run(model, xs)
+        for name, extra in (('plain', []), ('auto', ['--settings', f'{OUT}/auto.yaml'])):
+            out = f'{OUT}/{net}_{name}.{suffix}'
+            if quantise(f'{net} {scheme} {name}', model, out, '--scheme', scheme, '--calib', thinned(net, calib), *extra):
+                db[name] = sqnr(want, run(out, xs))
+        check(f'{net} {scheme}: what chooses for itself gains at least {gain} dB',
+              db.get('auto', -99) >= db.get('plain', 0) + gain, db)
+
+
 def yolox():
     model, out = f'{OUT}/yolox_nano/model.onnx', f'{OUT}/yolox.onnx'
     with open(f'{OUT}/yolox.yaml', 'w') as f:
@@ -143,8 +176,9 @@ def yolox():
     check('yolox_nano: at most 10 % of the MACs above 8 bits', share and float(share[1]) <= 10.0, said)
 
 
-data('super_resolution', 'resnet8', 'yolox_nano')
+data('super_resolution', 'resnet8', 'yolox_nano', 'mnist', 'ultraface')
 equalisation()
 adaround()
+automatic()
 yolox()
 sys.exit(judge.failed > 0)
