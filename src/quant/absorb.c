@@ -121,19 +121,24 @@ enum status repair_absorb(struct quant *q)
     struct arena *a = arena_new_in(q->a);
     struct graph *g = q->g;
     int *axis = ARENA_ARRAY(a, int, g->n_values + 1);
-    struct chanstats **stats;
+    struct chanstats **stats = NULL;
     struct sim *sim;
     struct pair p;
+    bool any = false;
     int64_t channels = 0, pairs = 0;
     double most = 0;
 
     for (uint32_t v = 0; v < g->n_values; v++)
         axis[v] = -1;
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n))
-        if (pair_at(g, n, &p))
+        if (pair_at(g, n, &p)) {
             axis[p.v.i] = p.from.out_axis;
-    TRY(repair_sim(q, &sim));
-    TRY(chanstats_collect(sim, g, axis, sim_samples(sim), a, &stats));
+            any = true;
+        }
+    if (any) {
+        TRY(repair_sim(q, &sim));
+        TRY(chanstats_collect(sim, g, axis, sim_samples(sim), a, &stats));
+    }
     for (node_id n = graph_first(g, MAIN_REGION); has_node(n); n = graph_next(g, n)) {
         double *c;
         int64_t high;

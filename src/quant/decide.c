@@ -19,29 +19,38 @@
 
 enum { SAMPLES = 64, FEW = 4 }; /* fewer than that: they are measured by their own ranges */
 
-/* What counts as a gain: 0.1 dB. The samples at hand are few, and a rewrite should have a reason. */
-static const double GAIN = 0.977;
+/* What counts as a gain: 0.25 dB. The samples are few, AdaRound takes back some, and a rewrite should have
+ * a reason. */
+static const double GAIN = 0.944;
 
-struct step {
+#define FLAG(field) offsetof(struct quant_settings, field)
+enum { PLAIN = -1, BEST = -2 };
+/* In the order in which they are tried; each is the flags that turn it on. `over` is the step without what
+ * is new in it: where both rewrite as much, there was nothing to do. */
+static const struct step {
     const char *name;
-    bool *(*flag)(struct quant_settings *s);
+    size_t flag[2], n_flags;
+    int over;
+} steps[] = {
+    { "equalize", { FLAG(equalize.on) }, 1, PLAIN },
+    { "uncap", { FLAG(equalize.on), FLAG(equalize.uncap) }, 2, 0 },
+    { "absorb", { FLAG(absorb.on) }, 1, BEST },
 };
 
-static bool *equalize_flag(struct quant_settings *s)
+static bool is_on(const struct step *step, const struct quant_settings *s)
 {
-    return &s->equalize.on;
+    bool on = true;
+
+    for (size_t i = 0; i < step->n_flags; i++)
+        on &= *(const bool *)((const char *)s + step->flag[i]);
+    return on;
 }
 
-static bool *absorb_flag(struct quant_settings *s)
+static void turn(const struct step *step, struct quant_settings *s, bool on)
 {
-    return &s->absorb.on;
+    for (size_t i = 0; i < step->n_flags; i++)
+        *(bool *)((char *)s + step->flag[i]) = on;
 }
-
-/* In the order in which they act. */
-static const struct step steps[] = {
-    { "equalize", equalize_flag },
-    { "absorb", absorb_flag },
-};
 
 struct decide {
     struct quant *q;
@@ -53,6 +62,7 @@ struct decide {
 
 struct trial {
     int64_t rewrites;
+    bool idle; /* as many rewrites as without what is new: it was not run */
     double noise;
 };
 
@@ -80,8 +90,7 @@ static enum status measure(const struct decide *d, struct quant *q, int fold, st
 }
 
 static enum status run_folds(const struct decide *d, struct graph *g,
-                             const struct quant_settings *s, const struct trial *base,
-                             struct trial *t)
+                             const struct quant_settings *s, int64_t without, struct trial *t)
 {
     struct noise sum = noise_new((int)g->n_io_out, g->arena);
     struct quant_report report = { 0 };
@@ -96,7 +105,8 @@ static enum status run_folds(const struct decide *d, struct graph *g,
     o.analyse = false;
     TRY(repair_float(&whole));
     t->rewrites = whole.rewrites;
-    if (base && base->rewrites == t->rewrites)
+    t->idle = t->rewrites == without;
+    if (t->idle)
         return OK;
     for (o.shard = 0; o.shard < d->folds; o.shard++) {
         struct quant q = whole;
@@ -108,19 +118,18 @@ static enum status run_folds(const struct decide *d, struct graph *g,
     return OK;
 }
 
-/* base: the trial without what is tried; where there is nothing to rewrite, t is as it. */
-static enum status try(const struct decide *d, const struct quant_settings *s,
-                       const struct trial *base, struct trial *t)
+/* without: rewrites where what is new finds nothing to do; -1: run it in any case. */
+static enum status try(const struct decide *d, const struct quant_settings *s, int64_t without,
+                       struct trial *t)
 {
     struct diags *ds = d->q->ds;
     const size_t said = ds->n;
     struct graph *g = graph_clone(d->q->g, ds);
     enum status st;
 
-    *t = base ? *base : (struct trial){ 0 };
     if (!g)
         return ERR_IO;
-    st = run_folds(d, g, s, base, t);
+    st = run_folds(d, g, s, without, t);
     graph_free(g);
     if (st == OK)
         diags_rewind(ds, said); /* what there is to warn of is said of the graph itself */
@@ -134,7 +143,7 @@ static void say(const struct decide *d, const char *name, const struct trial *wa
 {
     const double before = sense_db(was->noise), after = sense_db(is->noise);
 
-    if (is->rewrites == was->rewrites) {
+    if (is->idle) {
         quant_note(d->q, "%s: nothing to do", name);
         return;
     }
@@ -151,25 +160,32 @@ static void say(const struct decide *d, const char *name, const struct trial *wa
 static enum status decide(struct decide *d, struct quant_settings *s)
 {
     const bool all = repair_is_auto(s);
-    struct trial best, t;
-    bool want[COUNT(steps)];
+    bool want[COUNT(steps)], keep;
+    struct trial best, t[COUNT(steps)] = { { 0 } };
 
+    for (size_t i = 0; i < COUNT(steps); i++)
+        want[i] = all || is_on(&steps[i], s);
+    for (size_t i = 0; i < COUNT(steps); i++)
+        turn(&steps[i], s, false);
+    TRY(try(d, s, -1, &best));
     for (size_t i = 0; i < COUNT(steps); i++) {
-        want[i] = all || *steps[i].flag(s);
-        *steps[i].flag(s) = false;
-    }
-    TRY(try(d, s, NULL, &best));
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        bool *const on = steps[i].flag(s);
+        const int over = steps[i].over;
+        struct quant_settings with = *s;
 
         if (!want[i])
             continue;
-        *on = true;
-        TRY(try(d, s, &best, &t));
-        *on = !all || t.noise < GAIN * best.noise;
-        say(d, steps[i].name, &best, &t, *on);
-        if (*on)
-            best = t;
+        turn(&steps[i], &with, true);
+        TRY(try(d, &with,
+                over == BEST    ? best.rewrites
+                : over == PLAIN ? 0
+                                : t[over].rewrites,
+                &t[i]));
+        keep = !all || (!t[i].idle && t[i].noise < GAIN * best.noise);
+        say(d, steps[i].name, &best, &t[i], keep);
+        if (!keep)
+            continue;
+        *s = with;
+        best = t[i].idle ? best : t[i];
     }
     return OK;
 }
@@ -186,9 +202,10 @@ static bool can_measure(const struct quant *q)
 
 static enum status begin(struct decide *d)
 {
-    struct quant *q = d->q;
+    struct quant q = *d->q;
 
-    TRY(repair_sim(q, &d->ref));
+    q.a = d->a; /* freed before the graph is rewritten */
+    TRY(repair_sim(&q, &d->ref));
     d->n = sim_samples(d->ref) < SAMPLES ? sim_samples(d->ref) : SAMPLES;
     d->folds = d->n < FEW ? 1 : 2;
     return OK;
@@ -201,7 +218,7 @@ enum status repair_decide(struct quant *q)
     bool any = repair_is_auto(q->s);
 
     for (size_t i = 0; i < COUNT(steps) && can_measure(q); i++)
-        any |= *steps[i].flag(s);
+        any |= is_on(&steps[i], s);
     if (any) {
         TRY(begin(&d));
         TRY(decide(&d, s));

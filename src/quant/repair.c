@@ -12,6 +12,8 @@ bool repair_is_auto(const struct quant_settings *s)
 
 enum status repair_float(struct quant *q)
 {
+    if (q->s->equalize.on && q->s->equalize.uncap)
+        TRY(repair_uncap(q));
     if (q->s->equalize.on)
         TRY(repair_equalize(q));
     if (q->s->absorb.on)

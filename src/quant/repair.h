@@ -30,6 +30,7 @@ uint32_t channels_root(const struct channels *c, uint32_t element);
 uint32_t channels_of(const struct channels *c, value_id v, int64_t i);
 
 /* -- the float graph --------------------------------------------------------------------------------- */
+enum status repair_uncap(struct quant *q);    /* uncap.c */
 enum status repair_equalize(struct quant *q); /* equalize.c */
 enum status repair_absorb(struct quant *q);   /* absorb.c */
 enum status repair_split(struct quant *q);    /* split.c */

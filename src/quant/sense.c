@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "quant/noise.h"
+
 double sense_db(double noise)
 {
     return noise > 0 ? -10 * log10(noise) : INFINITY;
@@ -14,7 +16,7 @@ struct sums {
     struct tensor *want, *got;
     float **keep; /* copies of the float outputs */
     size_t *room;
-    double *power, *error; /* [output], [change][output] */
+    struct noise *of; /* by change */
 };
 
 static void copy_outputs(const struct sense *s, struct sums *m)
@@ -28,21 +30,6 @@ static void copy_outputs(const struct sense *s, struct sums *m)
         }
         memcpy(m->keep[j], t->data, t->bytes);
         t->data = m->keep[j];
-        for (int64_t i = 0; t->dtype == DT_f32 && i < tensor_elements(t); i++)
-            m->power[j] += (double)m->keep[j][i] * m->keep[j][i];
-    }
-}
-
-static void add_errors(struct sums *m, double *error)
-{
-    for (int j = 0; j < m->n_out; j++) {
-        const float *a = m->want[j].data, *b = m->got[j].data;
-
-        for (int64_t i = 0; m->want[j].dtype == DT_f32 && i < tensor_elements(&m->got[j]); i++) {
-            const double d = (double)a[i] - b[i];
-
-            error[j] += d * d;
-        }
     }
 }
 
@@ -54,9 +41,10 @@ static struct sums sums_new(const struct sense *s, size_t n)
                       .got = ARENA_ARRAY(s->a, struct tensor, n_out + 1),
                       .keep = ARENA_ARRAY(s->a, float *, n_out + 1),
                       .room = ARENA_ARRAY(s->a, size_t, n_out + 1),
-                      .power = ARENA_ARRAY(s->a, double, n_out + 1) };
+                      .of = ARENA_ARRAY(s->a, struct noise, n + 1) };
 
-    m.error = ARENA_ARRAY(s->a, double, mem_mul(n + 1, (size_t)n_out + 1));
+    for (size_t i = 0; i < n; i++)
+        m.of[i] = noise_new(n_out, s->a);
     return m;
 }
 
@@ -66,7 +54,6 @@ enum status sense_run(const struct sense *s, size_t n, sense_change *change, voi
     struct sums m = sums_new(s, n);
     struct replay_patch **patch = ARENA_ARRAY(s->a, struct replay_patch *, n + 1);
     struct sim_kept *kept = sim_keep(s->sim, NULL);
-    int n_float = 0;
 
     for (size_t i = 0; i < n; i++) {
         patch[i] = sim_patch(s->sim, s->a);
@@ -80,19 +67,13 @@ enum status sense_run(const struct sense *s, size_t n, sense_change *change, voi
                 s->q->o->progress(s->q->o->progress_ctx, s->what, (uint64_t)k * n + i,
                                   (uint64_t)s->n * n);
             TRY(sim_replay(s->sim, kept, patch[i], NO_NODE, NULL, NULL, m.got));
-            add_errors(&m, m.error + i * (size_t)m.n_out);
+            noise_add(&m.of[i], m.want, m.got);
             for (int j = 0; s->see && j < m.n_out; j++)
                 s->see(s->see_ctx, s->first + k, j, &m.want[j], &m.got[j]);
         }
     }
-    for (int j = 0; j < m.n_out; j++)
-        n_float += m.power[j] > 0;
-    for (size_t i = 0; i < n; i++) {
-        noise[i] = 0;
-        for (int j = 0; j < m.n_out; j++)
-            if (m.power[j] > 0)
-                noise[i] += m.error[i * (size_t)m.n_out + (size_t)j] / m.power[j] / n_float;
-    }
+    for (size_t i = 0; i < n; i++)
+        noise[i] = noise_mean(&m.of[i]);
     return OK;
 }
 

@@ -1,8 +1,7 @@
 /* sense.h - what a change of the float network costs at its outputs: many changes, each alone, over some
  * samples. A sample runs whole once; then each change is a replay of what it reaches.
  *
- * Noise: for each output sum((r - c)^2) / sum(r^2) over all elements of all samples, r the float
- * network's; the mean over the outputs. SQNR in decibel is -10 log10 of it.
+ * Noise as noise.h has it; SQNR in decibel is -10 log10 of it.
  */
 #ifndef QUANT_SENSE_H
 #define QUANT_SENSE_H

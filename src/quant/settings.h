@@ -63,7 +63,7 @@ struct quant_settings {
         const char *preset;
     } repair;
     struct {
-        bool on;
+        bool on, uncap;
         int64_t level, iterations;
         double limit;
     } equalize;

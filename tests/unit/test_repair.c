@@ -580,6 +580,32 @@ static void what_costs_is_undone(void **state)
     teardown(&f);
 }
 
+/* relu6 stands in the way of equalisation. Where no sample reaches 6 it may become relu, if the whole network
+ * gains; where samples do, it stays. */
+static void an_idle_cap_goes(void **state)
+{
+    static const char net[] = "graph (%%x : f32[1,2,4,4]) {\n"
+                              "  %%w1 = const f32[2,2,1,1] {%s, 0x1.8p+0, 0x1p-7, -0x1.4p-8}\n"
+                              "  %%a = conv(%%x, %%w1) {act=relu6}\n"
+                              "  %%w2 = const f32[2,2,1,1] {0x1p-7, 0x1p+1, -0x1.4p-8, 0x1.8p+0}\n"
+                              "  %%b = conv(%%a, %%w2)\n"
+                              "  yield %%b\n}\n";
+    struct fixture f;
+    struct quant_report r;
+
+    (void)state;
+    setup(&f);
+    decided(&f, arena_printf(f.arena, net, "0x1p+1"), "repair.preset", "auto", &r);
+    assert_true(noted(&r, "equalize: nothing to do"));
+    assert_true(noted(&r, "uncap: kept, the whole network "));
+    assert_true(noted(&r, "1 of 1 relu6 became relu: at most 0 % of their elements reach 6"));
+    assert_true(noted(&r, "2 of 2 layers scaled"));
+    decided(&f, arena_printf(f.arena, net, "0x1p+5"), "repair.preset", "auto", &r);
+    assert_true(noted(&r, "uncap: nothing to do"));
+    assert_false(noted(&r, "became relu"));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +621,7 @@ int main(void)
         cmocka_unit_test(ranges_follow_the_outputs),
         cmocka_unit_test(what_gains_is_kept),
         cmocka_unit_test(what_costs_is_undone),
+        cmocka_unit_test(an_idle_cap_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
