@@ -408,16 +408,32 @@ static void binary(int kind, float *y, const float *a, int as, const float *b, i
     }
 }
 
-static void max_into(float *restrict y, const float *restrict x, int64_t n)
+/* Steps of 1 and 2 become vectors. */
+#define STEPS(expr)                                                                                \
+    if (xs == 1)                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float v = x[i];                                                                  \
+            y[i] = (expr);                                                                         \
+        }                                                                                          \
+    else if (xs == 2)                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float v = x[2 * i];                                                              \
+            y[i] = (expr);                                                                         \
+        }                                                                                          \
+    else                                                                                           \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float v = x[i * xs];                                                             \
+            y[i] = (expr);                                                                         \
+        }
+
+static void max_into(float *restrict y, const float *restrict x, ptrdiff_t xs, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] > y[i] ? x[i] : y[i];
+    STEPS(v > y[i] ? v : y[i]);
 }
 
-static void add_into(float *restrict y, const float *restrict x, int64_t n)
+static void add_into(float *restrict y, const float *restrict x, ptrdiff_t xs, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] += x[i];
+    STEPS(y[i] + v);
 }
 
 /* Adding and taking away 1.5 * 2^52 rounds what is below 2^51 to the nearest integer, ties to even. */

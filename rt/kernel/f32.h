@@ -62,8 +62,9 @@ struct f32_kernels {
     void (*unary)(int kind, float *y, const float *x, int64_t n, float a, float b);
     /* y[i] = f(a[i*as], b[i*bs]), as and bs 0 or 1 */
     void (*binary)(int kind, float *y, const float *a, int as, const float *b, int bs, int64_t n);
-    void (*max_into)(float *y, const float *x, int64_t n); /* y[i] = x[i] > y[i] ? x[i] : y[i] */
-    void (*add_into)(float *y, const float *x, int64_t n);
+    /* y[i] = x[i*xs] > y[i] ? x[i*xs] : y[i]; y[i] += x[i*xs] */
+    void (*max_into)(float *y, const float *x, ptrdiff_t xs, int64_t n);
+    void (*add_into)(float *y, const float *x, ptrdiff_t xs, int64_t n);
     double (*sum)(const float *x, int64_t n);               /* in 16 lanes, joined by halves */
     void (*add_wide)(double *y, const float *x, int64_t n); /* y[i] += x[i] */
     /* y[i] = (q - zero) * scale, q = clamp(round_half_even(x[i] / scale) + zero, lo, hi), in double;

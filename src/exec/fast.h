@@ -10,6 +10,10 @@
 #include "exec/exec.h"
 #include "kernel/f32.h"
 
+/* What is worth a thread of its own: waking one costs some ten microseconds. Multiply-adds, and
+ * elements of what does little to each. */
+enum { FAST_GRAIN = 1000000, FAST_ELEMENTS = 65536 };
+
 struct step;
 typedef void step_fn(const struct step *s, const struct tensor *const *x, struct tensor *y);
 

@@ -36,18 +36,6 @@ void fast_act(const struct f32_kernels *k, int64_t act, float *y, int64_t n)
     }
 }
 
-/* Output positions [lo, hi) whose input i*stride - pad + offset lies inside [0, size). */
-static void valid_run(int64_t size, int64_t stride, int64_t pad, int64_t offset, int64_t *lo,
-                      int64_t *hi)
-{
-    const int64_t first = pad - offset, last = size - 1 + pad - offset;
-    const int64_t a = first <= 0 ? 0 : (first + stride - 1) / stride;
-    const int64_t b = last < 0 ? 0 : last / stride + 1;
-
-    *lo = a > *lo ? a : *lo;
-    *hi = b < *hi ? b : *hi;
-}
-
 struct conv_run {
     const struct conv_plan *c;
     const float *x;
@@ -83,7 +71,7 @@ static void lay_run(const struct conv_plan *c, float *out, const struct run *r, 
     const int64_t iy = r->oy * c->sh - c->pt + tap / c->kw * c->dh;
     int64_t lo = r->ox, hi = r->ox + r->n;
 
-    valid_run(c->w, c->sw, c->pl, tap % c->kw * c->dw, &lo, &hi);
+    window_run(c->w, c->sw, c->pl, tap % c->kw * c->dw, &lo, &hi);
     if (iy < 0 || iy >= c->h || lo >= hi)
         lo = hi = r->ox;
     if (hi - lo < r->n)
@@ -176,7 +164,7 @@ static void by_panels(const struct step *s, const struct tensor *const *x, struc
     struct conv_run r = { c, x[0]->data, y[0].data };
     const int64_t cost = c->k->panel * c->c * c->kh * c->kw * c->o + 1;
 
-    parallel_for(c->n * c->group * panels(c), 100000 / cost + 1, panel_range, &r);
+    parallel_for(c->n * c->group * panels(c), FAST_GRAIN / cost + 1, panel_range, &r);
 }
 
 /* -- by rows ---------------------------------------------------------------------------------------- */
@@ -217,7 +205,7 @@ static void chunk(const struct conv_plan *c, const float *x, float *y, int64_t g
 
                 if (iy < 0 || iy >= c->h)
                     continue;
-                valid_run(c->w, c->sw, c->pl, kx * c->dw, &lo, &hi);
+                window_run(c->w, c->sw, c->pl, kx * c->dw, &lo, &hi);
                 if (lo < hi)
                     c->k->tap(acc + (lo - x0) * LANES, (int)(hi - lo),
                               x + iy * c->xh + (lo * c->sw - c->pl + kx * c->dw) * c->xw,
@@ -250,7 +238,7 @@ static void by_rows(const struct step *s, const struct tensor *const *x, struct 
     struct conv_run r = { c, x[0]->data, y[0].data };
     const int64_t cost = CHUNK * c->c * c->kh * c->kw * c->o + 1;
 
-    parallel_for(c->n * c->group * c->oh * ((c->ow + CHUNK - 1) / CHUNK), 100000 / cost + 1,
+    parallel_for(c->n * c->group * c->oh * ((c->ow + CHUNK - 1) / CHUNK), FAST_GRAIN / cost + 1,
                  rows_range, &r);
 }
 

@@ -103,7 +103,8 @@ static void depthwise(const struct step *s, const struct tensor *const *x, struc
     struct depthwise_run r = { d, x[0]->data, y[0].data };
     const int64_t cost = c->ow * c->kh * c->kw * (c->last ? c->group : 1) + 1;
 
-    parallel_for(c->n * c->oh * (c->last ? 1 : c->group), 20000 / cost + 1, depthwise_range, &r);
+    parallel_for(c->n * c->oh * (c->last ? 1 : c->group), FAST_GRAIN / 2 / cost + 1,
+                 depthwise_range, &r);
 }
 
 /* Runs of outputs that see the same part of the window. */

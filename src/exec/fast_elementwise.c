@@ -6,8 +6,6 @@
 #include "exec/fast.h"
 #include "op/attrs.h"
 
-enum { GRAIN = 8192 };
-
 /* -- unary ------------------------------------------------------------------------------------------ */
 
 struct unary {
@@ -34,7 +32,7 @@ static void run_unary(const struct step *s, const struct tensor *const *x, struc
 {
     struct unary_run r = { s->data, x[0]->data, y[0].data };
 
-    parallel_for(tensor_elements(&y[0]), GRAIN, unary_range, &r);
+    parallel_for(tensor_elements(&y[0]), FAST_ELEMENTS, unary_range, &r);
 }
 
 static const struct {
@@ -151,7 +149,7 @@ static void run_binary(const struct step *s, const struct tensor *const *x, stru
     struct binary_run r = { b, x[0]->data, x[1]->data, y[0].data };
     const int64_t cost = b->inner < CHUNK ? b->inner : CHUNK;
 
-    parallel_for(b->outer * b->chunks, GRAIN / (cost + 1) + 1, binary_range, &r);
+    parallel_for(b->outer * b->chunks, FAST_ELEMENTS / (cost + 1) + 1, binary_range, &r);
 }
 
 /* Step of axis d of the result in operand t: 0 where it is broadcast. */

@@ -84,8 +84,8 @@ static void run(const struct step *s, const struct tensor *const *x, struct tens
         };
 
         if (!mm->ready && (i == 0 || !mm->shared_b))
-            parallel_for(mm->blocks, 20000 / (mm->kk * LANES + 1) + 1, pack_range, &r);
-        parallel_for(items, 100000 / cost + 1, rows_range, &r);
+            parallel_for(mm->blocks, FAST_ELEMENTS / (mm->kk * LANES + 1) + 1, pack_range, &r);
+        parallel_for(items, FAST_GRAIN / cost + 1, rows_range, &r);
     }
 }
 

@@ -38,9 +38,9 @@ static void window_last(const struct pooling *p, const float *x, float *y, int64
                 continue;
             inside++;
             if (p->max)
-                p->k->max_into(y, x + (iy * p->w + ix) * p->c, p->c);
+                p->k->max_into(y, x + (iy * p->w + ix) * p->c, 1, p->c);
             else
-                p->k->add_into(y, x + (iy * p->w + ix) * p->c, p->c);
+                p->k->add_into(y, x + (iy * p->w + ix) * p->c, 1, p->c);
         }
     if (!p->max) {
         const float d = (float)(p->divisor ? p->divisor : inside ? inside : 1);
@@ -50,29 +50,59 @@ static void window_last(const struct pooling *p, const float *x, float *y, int64
     fast_act(p->k, p->act, y, p->c);
 }
 
-static float window_first(const struct pooling *p, const float *x, int64_t oy, int64_t ox)
+/* Column kx of the windows of a row of outputs, from a row of x. */
+static void across(const struct pooling *p, const float *x, float *y, int64_t kx)
 {
-    float best = -INFINITY, sum = 0;
-    int64_t inside = 0;
+    int64_t lo = 0, hi = p->ow;
 
+    window_run(p->w, p->sw, p->pl, kx * p->dw, &lo, &hi);
+    if (lo < hi)
+        (p->max ? p->k->max_into : p->k->add_into)(y + lo, x + lo * p->sw - p->pl + kx * p->dw,
+                                                   p->sw, hi - lo);
+}
+
+static void divide(const struct pooling *p, float *y, int64_t rows_inside)
+{
+    for (int64_t ox = 0; ox < p->ow; ox++) {
+        int64_t inside = p->divisor;
+
+        for (int64_t kx = 0; !p->divisor && kx < p->kw; kx++) {
+            const int64_t ix = ox * p->sw - p->pl + kx * p->dw;
+
+            inside += ix >= 0 && ix < p->w ? rows_inside : 0;
+        }
+        y[ox] /= (float)(inside ? inside : 1);
+    }
+}
+
+/* A row of outputs. The greatest is sought down the columns first, then across them: kh + kw steps
+ * where a sum, whose order counts, takes kh * kw. */
+static void row_first(const struct pooling *p, const float *x, float *y, int64_t oy)
+{
+    enum { WIDEST = 2048 };
+    const bool down = p->max && p->w <= WIDEST;
+    float greatest[WIDEST];
+    int64_t rows_inside = 0;
+
+    for (int64_t i = 0; i < p->ow; i++)
+        y[i] = p->max ? -INFINITY : 0.0f;
+    for (int64_t i = 0; down && i < p->w; i++)
+        greatest[i] = -INFINITY;
     for (int64_t ky = 0; ky < p->kh; ky++) {
         const int64_t iy = oy * p->sh - p->pt + ky * p->dh;
 
         if (iy < 0 || iy >= p->h)
             continue;
-        for (int64_t kx = 0; kx < p->kw; kx++) {
-            const int64_t ix = ox * p->sw - p->pl + kx * p->dw;
-            float v;
-
-            if (ix < 0 || ix >= p->w)
-                continue;
-            v = x[iy * p->w + ix];
-            inside++;
-            best = v > best ? v : best;
-            sum += v;
-        }
+        rows_inside++;
+        if (down)
+            p->k->max_into(greatest, x + iy * p->w, 1, p->w);
+        for (int64_t kx = 0; !down && kx < p->kw; kx++)
+            across(p, x + iy * p->w, y, kx);
     }
-    return p->max ? best : sum / (float)(p->divisor ? p->divisor : inside ? inside : 1);
+    for (int64_t kx = 0; down && kx < p->kw; kx++)
+        across(p, greatest, y, kx);
+    if (!p->max)
+        divide(p, y, rows_inside);
 }
 
 static void rows(void *ctx, int64_t begin, int64_t end, int worker)
@@ -91,8 +121,7 @@ static void rows(void *ctx, int64_t begin, int64_t end, int worker)
         } else {
             float *y = r->y + (plane * p->oh + oy) * p->ow;
 
-            for (int64_t ox = 0; ox < p->ow; ox++)
-                y[ox] = window_first(p, r->x + plane * p->h * p->w, oy, ox);
+            row_first(p, r->x + plane * p->h * p->w, y, oy);
             fast_act(p->k, p->act, y, p->ow);
         }
     }
@@ -104,7 +133,7 @@ static void run(const struct step *s, const struct tensor *const *x, struct tens
     struct pool_run r = { p, x[0]->data, y[0].data };
     const int64_t cost = p->ow * p->kh * p->kw * (p->last ? p->c : 1) + 1;
 
-    parallel_for(p->n * p->oh * (p->last ? 1 : p->c), 20000 / cost + 1, rows, &r);
+    parallel_for(p->n * p->oh * (p->last ? 1 : p->c), FAST_ELEMENTS / cost + 1, rows, &r);
 }
 
 /* -- over the whole image ----------------------------------------------------------------------- */
@@ -159,10 +188,10 @@ static void run_global(const struct step *s, const struct tensor *const *x, stru
     const int64_t images = g->channels ? tensor_elements(&y[0]) / g->channels : 0;
 
     if (g->last)
-        parallel_for(images * ((g->channels + 63) / 64), 20000 / (64 * g->pixels + 1) + 1,
+        parallel_for(images * ((g->channels + 63) / 64), FAST_ELEMENTS / (64 * g->pixels + 1) + 1,
                      global_last, &r);
     else
-        parallel_for(images * g->channels, 20000 / (g->pixels + 1) + 1, global_first, &r);
+        parallel_for(images * g->channels, FAST_ELEMENTS / (g->pixels + 1) + 1, global_first, &r);
 }
 
 static bool prepare_global(struct prepare *p, struct step *s)

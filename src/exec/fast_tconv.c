@@ -89,7 +89,7 @@ static void run(const struct step *s, const struct tensor *const *x, struct tens
     struct tconv_run r = { c, x[0]->data, y[0].data };
     const int64_t cost = c->ow * c->c * c->kh * c->kw * c->o / c->sh / c->sw + 1;
 
-    parallel_for(c->n * c->group * c->oh, 100000 / cost + 1, some_rows, &r);
+    parallel_for(c->n * c->group * c->oh, FAST_GRAIN / cost + 1, some_rows, &r);
 }
 
 /* Padding before the first element of axis i: given, or from the size of the result

@@ -23,4 +23,16 @@ static inline int64_t window_pad(int64_t auto_pad, const struct ints *pads, int 
     return auto_pad == PAD_VALID ? 0 : window_at(pads, i, 0);
 }
 
+/* Cuts output positions [lo, hi) to those whose input i*stride - pad + offset lies inside [0, size). */
+static inline void window_run(int64_t size, int64_t stride, int64_t pad, int64_t offset,
+                              int64_t *lo, int64_t *hi)
+{
+    const int64_t first = pad - offset, last = size - 1 + pad - offset;
+    const int64_t a = first <= 0 ? 0 : (first + stride - 1) / stride;
+    const int64_t b = last < 0 ? 0 : last / stride + 1;
+
+    *lo = a > *lo ? a : *lo;
+    *hi = b < *hi ? b : *hi;
+}
+
 #endif

@@ -147,10 +147,8 @@ static void count_pass_slow(void *ctx, int64_t begin, int64_t end, int worker)
 
 static void each_worker(struct pass *p, int64_t n, range_fn *fn)
 {
-    enum { GRAIN = 16384 };
-
     if (threads_get() <= p->scratch->n)
-        parallel_for(n, GRAIN, fn, p);
+        parallel_for(n, FAST_ELEMENTS, fn, p);
     else
         fn(p, 0, n, 0);
 }

@@ -277,10 +277,25 @@ static void test_unary(void **state)
     arena_free(a);
 }
 
+static void pool_case(struct diags *ds, const int64_t *dims, int layout, bool count, bool max)
+{
+    static const int64_t kernel[] = { 3, 2 }, strides[] = { 2, 1 }, pads[] = { 1, 0, 1, 1 };
+    const struct type t = type_make(DT_f32, 4, dims);
+    struct pool_attrs a = { .layout = layout,
+                            .count_include_pad = count,
+                            .kernel_shape = { kernel, 2 },
+                            .strides = { strides, 2 },
+                            .pads = { pads, 4 } };
+    value_id x;
+    struct graph *g = start(ds, t, &x);
+
+    finish(g, graph_add_node(g, MAIN_REGION, op(max ? "max_pool" : "average_pool"), &x, 1, 1, &a),
+           &t, 1e-6);
+}
+
 static void test_pools(void **state)
 {
-    static const int64_t dims[] = { 2, 9, 11, 5 }, kernel[] = { 3, 2 }, strides[] = { 2, 1 };
-    static const int64_t pads[] = { 1, 0, 1, 1 };
+    static const int64_t dims[] = { 2, 9, 11, 5 }, wide[] = { 1, 2, 4, 2100 };
     struct arena *arena = arena_new();
     struct diags ds;
 
@@ -289,19 +304,8 @@ static void test_pools(void **state)
     for (int layout = LAYOUT_FIRST; layout <= LAYOUT_LAST; layout++)
         for (int count = 0; count < 2; count++)
             for (int max = 0; max < 2; max++) {
-                const struct type t = type_make(DT_f32, 4, dims);
-                struct pool_attrs a = { .layout = layout,
-                                        .count_include_pad = count,
-                                        .kernel_shape = { kernel, 2 },
-                                        .strides = { strides, 2 },
-                                        .pads = { pads, 4 } };
-                value_id x;
-                struct graph *g = start(&ds, t, &x);
-
-                finish(g,
-                       graph_add_node(g, MAIN_REGION, op(max ? "max_pool" : "average_pool"), &x, 1,
-                                      1, &a),
-                       &t, 1e-6);
+                pool_case(&ds, dims, layout, count, max);
+                pool_case(&ds, wide, layout, count, max);
             }
     for (int layout = LAYOUT_FIRST; layout <= LAYOUT_LAST; layout++) {
         const struct type t = type_make(DT_f32, 4, dims);
