@@ -284,6 +284,23 @@ static bool one_encoding(const struct graph *g, const struct node *n)
     return true;
 }
 
+/* Types may leave dims open, which then have to fit each other as inference asks: no kernel checks it. */
+static enum status check_shapes(struct walk *w, node_id id, const struct tensor *const *x)
+{
+    const struct node *n = graph_node(w->graph, id);
+    bool known = true;
+
+    for (int j = 0; j < n->n_in; j++)
+        known = known && (!has_value(n->in[j].v) ||
+                          type_is_static(&graph_value(w->graph, n->in[j].v)->type));
+    if (known)
+        return OK;
+    struct type *y = pool_alloc(w->pool, mem_mul(n->n_out, sizeof *y));
+    const enum status st = op_infer_node(w->graph, id, x, w->pool, y);
+    pool_free(w->pool, y);
+    return st;
+}
+
 static enum step_result step(struct walk *w, node_id id, const struct tensor *const *x,
                              struct tensor *y, enum status *st)
 {
@@ -305,9 +322,14 @@ static enum step_result step(struct walk *w, node_id id, const struct tensor *co
     k.ye = graph_value(g, n->out[0])->enc;
     for (int j = 0; j < n->n_in && j < (int)COUNT(k.xe); j++)
         k.xe[j] = has_value(n->in[j].v) ? graph_value(g, n->in[j].v)->enc : NULL;
-    if (p->kernel[n->op] && p->kernel[n->op](&k)) {
-        *st = k.st;
-        return STEP_DONE;
+    if (p->kernel[n->op]) {
+        *st = check_shapes(w, id, x);
+        if (*st != OK)
+            return STEP_DONE;
+        if (p->kernel[n->op](&k)) {
+            *st = k.st;
+            return STEP_DONE;
+        }
     }
     if (p->moves[n->op] && one_encoding(g, n)) {
         *st = op_eval_node(w->graph, id, x, y, w->pool, NULL);
@@ -352,6 +374,21 @@ static const struct engine_rules rules[] = {
     { NULL, NULL },
 };
 
+/* What is encoded and decoded on the way in and out of the stored integers is single precision. */
+static enum status check_types(const struct graph *g)
+{
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const struct value *v = graph_value(g, (value_id){ i });
+
+        if (v->enc && v->type.dtype != DT_f32)
+            return diag_error(
+                g->diags, DIAG_encoding,
+                (struct where){ .file = g->file, .node = v->name, .operand = -1, .offset = -1 },
+                "has an encoding and type %s, engine int expects f32", dtype_name(v->type.dtype));
+    }
+    return OK;
+}
+
 static enum status prepare(struct graph *g, const struct exec_options *o, struct arena *arena,
                            struct plan **out)
 {
@@ -359,6 +396,7 @@ static enum status prepare(struct graph *g, const struct exec_options *o, struct
     int_kernel **by_op = ARENA_ARRAY(arena, int_kernel *, OP_COUNT);
     bool *moves = ARENA_ARRAY(arena, bool, OP_COUNT);
 
+    TRY(check_types(g));
     for (int i = 0; i < OP_COUNT; i++) {
         by_op[i] = kernel_of((enum op_id)i);
         moves[i] = is_mover((enum op_id)i);

@@ -110,8 +110,8 @@ static enum status check_mask(struct infer *in, const struct attention_dims *d)
         return infer_error(in, DIAG_shape, AT_MASK, "rank is %d, expected 1 to 4", t->rank);
     for (int i = 0; i < t->rank; i++) {
         const dim_t w = want[4 - t->rank + i], have = t->dim[i];
-        const bool last = i == t->rank - 1;
-        if (!dim_is_const(w) || !dim_is_const(have) || have == w || have == 1 || (last && have < w))
+        const bool shorter = i == t->rank - 1 && have > 0 && have < w;
+        if (!dim_is_const(w) || !dim_is_const(have) || have == w || have == 1 || shorter)
             continue;
         return infer_error(in, DIAG_shape, AT_MASK, "dim %d is %lld, expected 1 or %lld", i,
                            (long long)have, (long long)w);
@@ -122,6 +122,19 @@ static enum status check_mask(struct infer *in, const struct attention_dims *d)
 static bool given(const struct infer *in, int j)
 {
     return j < in->nx && in->x[j];
+}
+
+/* Valid keys of each batch, or of all. */
+static enum status check_nonpad(struct infer *in, dim_t batch)
+{
+    const struct type *t = given(in, AT_NONPAD) ? in->x[AT_NONPAD] : NULL;
+    dim_t same;
+
+    if (!t || t->rank == RANK_UNKNOWN || t->rank == 0)
+        return OK;
+    if (t->rank != 1)
+        return infer_error(in, DIAG_shape, AT_NONPAD, "rank is %d, expected 1", t->rank);
+    return t->dim[0] == 1 ? OK : infer_same_dim(in, AT_NONPAD, 0, batch, t->dim[0], &same);
 }
 
 static enum status infer_attention(struct infer *in)
@@ -139,9 +152,7 @@ static enum status infer_attention(struct infer *in)
     TRY(check_cache(in, AT_PAST_KEY, &d.k, d.past));
     TRY(check_cache(in, AT_PAST_VALUE, &d.v, d.past));
     TRY(check_mask(in, &d));
-    if (given(in, AT_NONPAD) && in->x[AT_NONPAD]->rank > 1)
-        return infer_error(in, DIAG_shape, AT_NONPAD, "rank is %d, expected 1",
-                           in->x[AT_NONPAD]->rank);
+    TRY(check_nonpad(in, d.q.batch));
     in->y[AT_Y] = type_unknown(dt);
     if (flat)
         in->y[AT_Y] = type_make(
@@ -239,9 +250,9 @@ static double bias_of(const struct attention *t, const int64_t at[3], int64_t j)
 
     if (t->nonpad) {
         const int64_t valid = tensor_get_i64(t->nonpad, tensor_elements(t->nonpad) > 1 ? at[0] : 0);
-        offset = valid - t->len;
         if (j >= valid)
             return -INFINITY;
+        offset = (valid < t->total ? valid : t->total) - t->len;
     }
     const int64_t p = i + offset;
     if ((t->a->is_causal && j > p) ||

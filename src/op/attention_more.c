@@ -38,13 +38,36 @@ static enum status check_rule(struct infer *in)
     return OK;
 }
 
-static enum status check_last(struct infer *in, int j, int64_t a, int64_t b)
+/* Operand j is (batch, sequence, a or b); b < 0: not known. */
+static enum status check_gate(struct infer *in, int j, int64_t a, int64_t b)
 {
-    const struct type *t = given(in, j) ? in->x[j] : NULL;
-    if (!t || t->rank != 3 || !dim_is_const(t->dim[2]) || t->dim[2] == a || t->dim[2] == b || b < 0)
+    const struct type *q = in->x[LA_Q], *t = given(in, j) ? in->x[j] : NULL;
+    dim_t same;
+
+    if (!t || t->rank == RANK_UNKNOWN)
+        return OK;
+    if (t->rank != 3)
+        return infer_error(in, DIAG_shape, j, "rank is %d, expected 3", t->rank);
+    for (int d = 0; q->rank == 3 && d < 2; d++)
+        TRY(infer_same_dim(in, j, d, q->dim[d], t->dim[d], &same));
+    if (!dim_is_const(t->dim[2]) || t->dim[2] == a || t->dim[2] == b || b < 0)
         return OK;
     return infer_error(in, DIAG_shape, j, "dim 2 is %lld, expected %lld or %lld",
                        (long long)t->dim[2], (long long)a, (long long)b);
+}
+
+static enum status check_state(struct infer *in, const dim_t *want)
+{
+    const struct type *t = given(in, LA_STATE) ? in->x[LA_STATE] : NULL;
+    dim_t same;
+
+    if (!t || t->rank == RANK_UNKNOWN)
+        return OK;
+    if (t->rank != 4)
+        return infer_error(in, DIAG_shape, LA_STATE, "rank is %d, expected 4", t->rank);
+    for (int d = 0; d < 4; d++)
+        TRY(infer_same_dim(in, LA_STATE, d, want[d], t->dim[d], &same));
+    return OK;
 }
 
 static enum status infer_linear_attention(struct infer *in)
@@ -71,13 +94,12 @@ static enum status infer_linear_attention(struct infer *in)
             TRY(infer_same_dim(in, j, d, q->dim[d], t->dim[d], &same));
     }
     TRY(infer_same_dim(in, LA_K, 2, size[0], size[1], &size[0]));
-    TRY(check_last(in, LA_DECAY, a->kv_num_heads,
+    TRY(check_gate(in, LA_DECAY, a->kv_num_heads,
                    dim_is_const(size[0]) ? a->kv_num_heads * size[0] : -1));
-    TRY(check_last(in, LA_BETA, a->kv_num_heads, 1));
+    TRY(check_gate(in, LA_BETA, a->kv_num_heads, 1));
     const dim_t state[] = { q->rank == 3 ? q->dim[0] : DIM_UNKNOWN, a->kv_num_heads, size[0],
                             size[2] };
-    for (int d = 0; given(in, LA_STATE) && in->x[LA_STATE]->rank == 4 && d < 4; d++)
-        TRY(infer_same_dim(in, LA_STATE, d, state[d], in->x[LA_STATE]->dim[d], &same));
+    TRY(check_state(in, state));
     if (q->rank == 3 && v->rank == 3)
         in->y[0] = type_make(q->dtype, 3,
                              (const dim_t[]){ q->dim[0], q->dim[1],
@@ -184,6 +206,9 @@ static enum status infer_flex(struct infer *in)
     dim_t same;
 
     in->y[0] = type_unknown(q->dtype);
+    if (a->softmax_precision != DT_NONE && !dtype_is_float((enum dtype)a->softmax_precision))
+        return infer_error(in, DIAG_attr, -1, "softmax_precision is %s, expected a float type",
+                           dtype_name((enum dtype)a->softmax_precision));
     for (int j = 0; j < 3; j++)
         if (in->x[j]->rank != RANK_UNKNOWN && in->x[j]->rank != 4)
             return infer_error(in, DIAG_shape, j, "rank is %d, expected 4", in->x[j]->rank);

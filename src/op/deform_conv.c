@@ -30,6 +30,18 @@ static enum status check_map(struct infer *in, int j, dim_t channels, const dim_
     return OK;
 }
 
+static enum status check_bias(struct infer *in, dim_t channels)
+{
+    const struct type *b = DC_B < in->nx ? in->x[DC_B] : NULL;
+    dim_t same;
+
+    if (!b || b->rank == RANK_UNKNOWN)
+        return OK;
+    if (b->rank != 1)
+        return infer_error(in, DIAG_shape, DC_B, "rank is %d, expected 1", b->rank);
+    return infer_same_dim(in, DC_B, 0, channels, b->dim[0], &same);
+}
+
 static enum status check_channels(struct infer *in, dim_t channels, const struct type *w)
 {
     const struct deform_attrs *a = in->attrs;
@@ -64,6 +76,7 @@ static enum status infer_deform_conv(struct infer *in)
                            "rank is %d, only 4 (images) is supported", x->rank);
     TRY(window_check(in, &win, PLANE));
     TRY(check_channels(in, x->dim[1], w));
+    TRY(check_bias(in, w->dim[0]));
     dim[0] = x->dim[0];
     dim[1] = w->dim[0];
     for (int i = 0; i < PLANE; i++) {

@@ -52,10 +52,13 @@ static float overlap(const struct box *a, const struct box *b)
     return all > 0 ? both / all : 0;
 }
 
+/* What is not a number stands last: qsort() needs an order of all. */
 static int by_score(const void *pa, const void *pb)
 {
     const struct candidate *a = pa, *b = pb;
-    if (a->score != b->score)
+    if (isnan(a->score) != isnan(b->score))
+        return isnan(a->score) ? 1 : -1;
+    if (a->score > b->score || a->score < b->score)
         return a->score > b->score ? -1 : 1;
     return (a->index > b->index) - (a->index < b->index);
 }

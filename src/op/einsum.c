@@ -66,6 +66,16 @@ static bool implicit_out(struct equation *q)
     return true;
 }
 
+/* The result has each of its axes once: what a diagonal holds beside its elements is not said. */
+static bool out_repeats(const struct term *t)
+{
+    for (int i = 0; i < t->n; i++)
+        for (int k = 0; k < i; k++)
+            if (t->label[i] == t->label[k])
+                return true;
+    return false;
+}
+
 bool einsum_parse(const char *s, int n, const int *rank, struct equation *q)
 {
     memset(q, 0, sizeof *q);
@@ -81,7 +91,7 @@ bool einsum_parse(const char *s, int n, const int *rank, struct equation *q)
     if (strncmp(s, "->", 2) != 0)
         return false;
     s = parse_term(s + 2, -1, q, &q->out);
-    return s && *s == '\0';
+    return s && *s == '\0' && !out_repeats(&q->out);
 }
 
 /* -- inference -------------------------------------------------------------------------------- */

@@ -148,6 +148,7 @@ static enum status eval_grid_sample(struct eval *e)
 
     s.taps = s.a->mode == GRID_NEAREST ? 1 : s.a->mode == GRID_LINEAR ? 2 : 4;
     memcpy(s.size, x->dim + 2, (size_t)s.n * sizeof s.size[0]);
+    memset(e->y[0].data, 0, e->y[0].bytes); /* an empty image gives nothing to sample */
     for (int64_t i = 0; plane > 0 && i < x->dim[0] * points; i++) {
         for (int d = 0; d < s.n; d++) /* the grid names the last axis first */
             set_axis(&s, d, grid[i * s.n + s.n - 1 - d]);
@@ -246,6 +247,9 @@ static enum status check_columns(struct infer *in, int n, const int64_t *image,
     for (int i = 0; i < n; i++) {
         if (block[i] < 1 || image[i] < 1)
             return infer_error(in, DIAG_value, block[i] < 1 ? 2 : 1, "entry %d is not positive", i);
+        if (block[i] > INT32_MAX || image[i] > INT32_MAX)
+            return infer_error(in, DIAG_limit, block[i] > INT32_MAX ? 2 : 1,
+                               "entry %d is too large", i);
         TRY(window_dim(in, &win, i, n, image[i], block[i], &size));
         blocks = infer_dim_op(in, '*', blocks, size);
     }

@@ -387,7 +387,7 @@ static enum status eval_fully_connected(struct eval *e)
     m.a.cs = m.b.rs = 1;
     m.a.base = m.b.base = &zero_base;
     const struct product p = { .batches = 1,
-                               .m = w->dim[1] ? tensor_elements(e->x[0]) / w->dim[1] : 0,
+                               .m = dims_product(e->y[0].dim, 0, e->y[0].rank - 1),
                                .n = w->dim[0],
                                .k = w->dim[1],
                                .ctx = &m,

@@ -174,7 +174,7 @@ static void pad_run(struct eval *e, const int64_t *begin, int64_t mode, const vo
 {
     const struct tensor *x = e->x[0], *y = &e->y[0];
     struct pad_job j = { .x = x->data, .y = y->data, .value = value, .rank = y->rank };
-    int64_t rows = 1, total = 0;
+    int64_t rows = 1, total = 0, at = 0;
     int64_t *table;
 
     if (tensor_elements(y) == 0)
@@ -184,7 +184,7 @@ static void pad_run(struct eval *e, const int64_t *begin, int64_t mode, const vo
         total += y->dim[d];
     table = pool_alloc(e->pool, (size_t)total * sizeof(*table) + 1);
     strides_row_major(x->rank, x->dim, j.own);
-    for (int d = 0, at = 0; d < y->rank; d++) {
+    for (int d = 0; d < y->rank; d++) {
         /* kept: what neither side crops */
         const int64_t after = y->dim[d] - begin[d] - x->dim[d];
         const int64_t lo = begin[d] < 0 ? -begin[d] : 0;
@@ -194,7 +194,7 @@ static void pad_run(struct eval *e, const int64_t *begin, int64_t mode, const vo
         j.from[d] = table + at;
         for (int64_t i = 0; i < y->dim[d]; i++)
             j.from[d][i] = source(i - begin[d], lo, hi, mode);
-        at += (int)y->dim[d];
+        at += y->dim[d];
         if (d + 1 < y->rank)
             rows *= y->dim[d];
     }

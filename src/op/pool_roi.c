@@ -2,6 +2,7 @@
 #include "op/nn.h"
 
 #include <math.h>
+#include <string.h>
 
 /* -- max_unpool ------------------------------------------------------------------------------- */
 static enum status infer_max_unpool(struct infer *in)
@@ -23,8 +24,13 @@ static enum status infer_max_unpool(struct infer *in)
     for (int i = 0; i < n; i++) {
         const int64_t more = a->kernel_shape.v[i] - ints_at(&a->pads, i, 0) -
                              ints_at(&a->pads, n + i, 0) - ints_at(&a->strides, i, 1);
+        int64_t size;
         y.dim[2 + i] =
             infer_shift(in, infer_dim_op(in, '*', x->dim[2 + i], ints_at(&a->strides, i, 1)), more);
+        if (dim_is_const(x->dim[2 + i]) && (!known_number(y.dim[2 + i], &size) || size < 1))
+            return infer_error(in, DIAG_shape, 0,
+                               "dim %d is %lld, which no pooling with these pads gives", 2 + i,
+                               (long long)x->dim[2 + i]);
     }
     if (given && k && k->n != x->rank)
         return infer_error(in, DIAG_shape, 2, "%lld entries, expected %d", (long long)k->n,
@@ -282,6 +288,7 @@ static enum status eval_roi_align(struct eval *e)
                               (long long)m.n);
     }
     double *v = eval_doubles(e, x), *rois = eval_doubles(e, e->x[1]);
+    memset(e->y[0].data, 0, e->y[0].bytes); /* an empty image gives nothing to sample */
     for (int64_t i = 0; m.p > 0 && i < tensor_elements(&e->y[0]); i++) {
         const int64_t n = i / (h * w * m.c), at[2] = { i / w % h, i % w };
         const struct roi r = roi_of(a, rois + 4 * n);

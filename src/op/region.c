@@ -37,7 +37,7 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
 struct type region_compiled(const struct infer *in, int j, int axis)
 {
     struct type t = graph_value(in->g, in->node->out[j])->type;
-    if (t.rank > axis)
+    if (axis >= 0 && axis < t.rank)
         t.dim[axis] = DIM_UNKNOWN;
     return t;
 }
@@ -48,7 +48,7 @@ static enum status stack_alloc(struct eval *e, int j, int axis, const struct col
     const int rank = c->n ? first->rank + 1 : first->rank;
     int64_t dim[MAX_RANK];
 
-    if (first->kind != TYPE_TENSOR || rank > MAX_RANK || axis >= rank)
+    if (first->kind != TYPE_TENSOR || rank > MAX_RANK || axis < 0 || axis >= rank)
         return eval_error(e, DIAG_shape, -1, "result %d cannot be stacked", j);
     for (int d = 0; d < rank; d++) {
         const int64_t item = c->n ? first->dim[d > axis ? d - 1 : d] : first->dim[d];

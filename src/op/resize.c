@@ -40,7 +40,8 @@ static void keep_aspect(const struct resize_attrs *a, const int64_t *x, int n, c
                                                                   : fmax(common, scale[axis[i]]);
     for (int i = 0; i < n; i++) {
         scale[axis[i]] = common;
-        y[axis[i]] = (int64_t)floor(common * (double)x[axis[i]] + 0.5);
+        const double size = floor(common * (double)x[axis[i]] + 0.5);
+        y[axis[i]] = size < 0x1p62 ? (int64_t)size : DIM_UNKNOWN;
     }
 }
 

@@ -388,7 +388,7 @@ static enum status eval_mel(struct eval *e)
     for (int64_t i = 0; i < bins + 2; i++) {
         const double mel = low + (high - low) / (double)(bins + 2) * (double)i;
         const double at = floor((dft + 1) * 700 * (pow(10, mel / 2595) - 1) / rate);
-        edge[i] = at < 0 ? 0 : at > (double)spectrum ? spectrum : (int64_t)at;
+        edge[i] = at > 0 ? (at < (double)spectrum ? (int64_t)at : spectrum) : 0; /* NaN: 0 */
     }
     for (int64_t i = 0; i < bins; i++) {
         const int64_t left = edge[i], mid = edge[i + 1], right = edge[i + 2];

@@ -46,8 +46,13 @@ struct topk_job {
     int64_t *room; /* for each worker: n keys, n indices, n spare */
 };
 
+union key {
+    double f;
+    int64_t i;
+    uint64_t u;
+};
 struct topk_lane {
-    const union chunk *keys; /* as an array of n */
+    const union key *keys;
     enum elem_class c;
     bool largest;
 };
@@ -57,20 +62,20 @@ static bool topk_before(const void *ctx, int64_t a, int64_t b)
     const struct topk_lane *t = ctx;
 
     if (t->c == EC_F64) {
-        const double x = t->keys->f[a], y = t->keys->f[b];
+        const double x = t->keys[a].f, y = t->keys[b].f;
         if (isnan(x) || isnan(y))
             return t->largest ? isnan(x) && !isnan(y) : isnan(y) && !isnan(x);
         return t->largest ? x > y : x < y;
     }
     if (t->c == EC_I64)
-        return t->largest ? t->keys->i[a] > t->keys->i[b] : t->keys->i[a] < t->keys->i[b];
-    return t->largest ? t->keys->u[a] > t->keys->u[b] : t->keys->u[a] < t->keys->u[b];
+        return t->largest ? t->keys[a].i > t->keys[b].i : t->keys[a].i < t->keys[b].i;
+    return t->largest ? t->keys[a].u > t->keys[b].u : t->keys[a].u < t->keys[b].u;
 }
 
 static void topk_lane(const struct topk_job *j, int64_t lane, int64_t *room)
 {
     const int64_t n = j->l.n, o = lane / j->l.inner, i = lane % j->l.inner;
-    const struct topk_lane t = { (const union chunk *)room, j->c, j->largest };
+    const struct topk_lane t = { (const union key *)room, j->c, j->largest };
     int64_t *idx = room + n;
     const size_t w = elem_bytes(j->x->dtype);
     union chunk one;

@@ -293,15 +293,17 @@ static enum status batch_to_space_nd_eval(struct eval *e)
 }
 
 /* clang-format off */
-#define BATCH(nm, third, docs)                                                                     \
+#define BATCH(nm, dts, third, docs)                                                                    \
     const struct op_def op_##nm = {                                                                \
         .name = #nm, .doc = docs, .family = "space",                                               \
         .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,                                      \
         .traits = OP_PURE | OP_SAME_SCALE,                                                         \
-        OP_IN(R_("input", DTM_ANY), R_("block_shape", DTM_INDEX), R_(third, DTM_INDEX)),           \
+        OP_IN(R_("input", dts), R_("block_shape", DTM_INDEX), R_(third, DTM_INDEX)),               \
         OP_OUT(R_SAME("output", DTM_ANY)),                                                         \
         .infer = nm##_infer, .eval = nm##_eval,                                                    \
     };
-BATCH(space_to_batch_nd, "paddings", "Padded space cut into blocks, gathered in the batch; ours.")
-BATCH(batch_to_space_nd, "crops", "The batch spread over blocks of space, then cropped; ours.")
+BATCH(space_to_batch_nd, ~DTM(string), "paddings",
+      "Padded space cut into blocks, gathered in the batch; ours.")
+BATCH(batch_to_space_nd, DTM_ANY, "crops",
+      "The batch spread over blocks of space, then cropped; ours.")
 /* clang-format on */

@@ -29,11 +29,19 @@ const char *__asan_default_options(void)
     return "allocator_may_return_null=1:max_allocation_size_mb=64";
 }
 
+/* Dims of the operands that a node has so far: what comes next should fit them now and then. */
+struct shapes {
+    int n;
+    int rank[20];
+    int64_t dim[20][MAX_RANK];
+};
+
 /* The bytes, and after them numbers that depend on all of them. */
 struct source {
     const uint8_t *p;
     size_t n;
     uint64_t state;
+    struct shapes near;
 };
 
 static unsigned pick(struct source *s, unsigned below)
@@ -50,6 +58,12 @@ static unsigned pick(struct source *s, unsigned below)
         v = (unsigned)(s->state >> 33);
     }
     return below ? v % below : 0;
+}
+
+/* Choices that came later than the corpus: its bytes mean what they meant, they see 0. */
+static unsigned tail(struct source *s, unsigned below)
+{
+    return s->n ? 0 : pick(s, below);
 }
 
 static int64_t some_int(struct source *s)
@@ -80,11 +94,15 @@ static enum dtype some_dtype(struct source *s, uint32_t mask)
 
 static struct ints some_ints(struct arena *a, struct source *s)
 {
-    const int n = (int)pick(s, 2 * MAX_FUZZ_RANK + 1);
-    int64_t *v = ARENA_ARRAY(a, int64_t, n + 1);
+    const bool fitting = tail(s, 4) > 0; /* as many as a first operand has axes, and small */
+    const int rank = s->near.n ? s->near.rank[0] : 0;
+    int n = (int)pick(s, 2 * MAX_FUZZ_RANK + 1);
+    int64_t *v = ARENA_ARRAY(a, int64_t, 2 * MAX_RANK + 1);
 
+    if (fitting && n > 1)
+        n = n == 2 ? rank : n == 3 && rank > 2 ? 2 * (rank - 2) : rank > 2 ? rank - 2 : 1;
     for (int i = 0; i < n; i++)
-        v[i] = some_int(s);
+        v[i] = fitting ? 1 + (int64_t)tail(s, 3) - (tail(s, 8) == 0) : some_int(s);
     return (struct ints){ v, n };
 }
 
@@ -96,7 +114,8 @@ static void some_attr(struct arena *a, struct source *s, const struct attr_def *
         return; /* the default */
     switch (d->kind) {
     case ATTR_INT:
-        *(int64_t *)at = some_int(s);
+        *(int64_t *)at =
+            d->min < d->max && tail(s, 4) > 0 ? (int64_t)d->min + (int64_t)tail(s, 4) : some_int(s);
         break;
     case ATTR_BOOL:
         *(int64_t *)at = pick(s, 2);
@@ -123,19 +142,70 @@ static void some_attr(struct arena *a, struct source *s, const struct attr_def *
     }
 }
 
+/* Any dim of an operand before, or a small one. */
+static int64_t near_dim(struct source *s)
+{
+    const int j = (int)tail(s, (unsigned)s->near.n + 1);
+
+    if (j == s->near.n || s->near.rank[j] == 0)
+        return 1 + tail(s, 3);
+    return s->near.dim[j][tail(s, (unsigned)s->near.rank[j])];
+}
+
+/* A shape that has to do with those before: the same, a part, in another order, or of their dims. */
+static int near_shape(struct source *s, int64_t *dims)
+{
+    const int j = (int)tail(s, (unsigned)s->near.n), rank = s->near.rank[j];
+    const int64_t *of = s->near.dim[j];
+    const unsigned how = tail(s, 6);
+    int n = 0;
+
+    if (how == 0 || rank == 0) { /* a vector, or as many axes as a common operator needs */
+        n = tail(s, 2) ? 1 : 2 + (int)tail(s, 3);
+        for (int d = 0; d < n; d++)
+            dims[d] = near_dim(s);
+        return n;
+    }
+    const int first = how == 1 ? (int)tail(s, (unsigned)rank) : 0;
+    const int last = how == 2 ? (int)tail(s, (unsigned)rank) : rank - 1;
+    for (int d = first; d <= last; d++)
+        dims[n++] = of[how == 3 ? rank - 1 - d : d];
+    if (how == 4)
+        dims[tail(s, (unsigned)n)] = near_dim(s);
+    return n;
+}
+
+static int some_shape(struct source *s, enum dtype dt, int64_t *dims)
+{
+    const int rank = (int)pick(s, MAX_FUZZ_RANK + 1);
+
+    for (int d = 0; d < rank; d++)
+        dims[d] = pick(s, 8) == 0 ? 0 : 1 + pick(s, 4);
+    if (s->near.n == 0 || tail(s, 4) == 0)
+        return rank;
+    if ((dt != DT_i64 && dt != DT_i32) || tail(s, 3) == 0)
+        return near_shape(s, dims);
+    /* a list: one number, or one for each axis */
+    dims[0] = tail(s, 2) ? 1 : s->near.rank[0];
+    return 1;
+}
+
 /* A constant with data, or (when the caller asks for symbols) an input of unknown size. */
 static value_id some_value(struct graph *g, struct source *s, enum dtype dt)
 {
-    const int rank = (int)pick(s, MAX_FUZZ_RANK + 1);
     int64_t dims[MAX_RANK] = { 0 }, n = 1;
     struct tensor t = { 0 };
+    const int rank = some_shape(s, dt, dims);
+    const bool small = tail(s, 3) > 0; /* numbers that may be indices or sizes */
 
-    for (int d = 0; d < rank; d++) {
-        dims[d] = pick(s, 8) == 0 ? 0 : 1 + pick(s, 4);
+    for (int d = 0; d < rank; d++)
         n *= dims[d];
-    }
-    if (!tensor_shape(&t, dt, rank, dims))
+    if (n > MAX_ELEMENTS || !tensor_shape(&t, dt, rank, dims))
         abort();
+    if (s->near.n < (int)COUNT(s->near.rank)) {
+        s->near.rank[s->near.n] = rank;
+        memcpy(s->near.dim[s->near.n++], dims, sizeof dims);
+    }
     t.data = arena_zalloc(g->arena, t.bytes + 1);
     for (int64_t i = 0; i < n; i++)
         if (dt == DT_string)
@@ -143,7 +213,7 @@ static value_id some_value(struct graph *g, struct source *s, enum dtype dt)
         else if (dtype_is_float(dt))
             tensor_set_f64(&t, i, some_float(s));
         else
-            tensor_set_i64(&t, i, some_int(s));
+            tensor_set_i64(&t, i, small ? (int64_t)tail(s, 4) : some_int(s));
     return graph_add_const(g, type_make(dt, rank, dims), t.data, t.bytes, NULL, NULL);
 }
 
@@ -190,6 +260,7 @@ static node_id some_node(struct graph *g, struct source *s, enum op_id op, const
     enum dtype first = DT_NONE;
     void *attrs = arena_zalloc(g->arena, d->attrs_size + 1);
 
+    s->near.n = 0;
     if (d->n_regions && n_out > 1)
         n_out = 1 + (int)pick(s, (unsigned)n_out);
     for (int j = 0; j < n_in && j < 20; j++) {
@@ -380,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum op_id with_regions[] = { OP_if, OP_loop, OP_scan, OP_sequence_map,
                                                OP_flex_attention };
-    struct source s = { data, size, hash_bytes(data, size, 1) | 1 };
+    struct source s = { data, size, hash_bytes(data, size, 1) | 1, { 0 } };
     const unsigned first = (pick(&s, 256) << 8 | pick(&s, 256)) % OP_COUNT;
 
     for (unsigned i = 0; i < OPS_PER_INPUT; i++) {
