@@ -130,8 +130,10 @@ static enum status alloc_results(struct eval *e, const struct eval_types *t, int
         e->y[j].rank = y->rank;
         for (int d = 0; d < y->rank; d++)
             e->y[j].dim[d] = y->dim[d]; /* where known: a region that never runs leaves it so */
-        if (y->kind != TYPE_TENSOR || y->dtype == DT_NONE)
+        if (y->kind != TYPE_TENSOR || (y->dtype == DT_NONE && by_kernel))
             continue;
+        if (y->dtype == DT_NONE)
+            return eval_error(e, DIAG_dtype, -1, "no type of result %d can be told", j);
         if (type_is_static(y))
             TRY(eval_alloc(e, j, y->dtype, y->rank, y->dim));
         else if (!by_kernel)

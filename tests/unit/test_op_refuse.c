@@ -50,6 +50,7 @@ static const struct { const char *lines, *want; } rows[] = {
     /* padding of strings has no text to put */
     { "%x = const string[1,1,1] {\"a\"}\n%b = const i64[1] {2}\n%p = const i64[1,2] {1, 0}\n%y = space_to_batch_nd(%x, %b, %p)",
       "input 0 \"input\": error: type is string" },
+    { "%s = const i64[1] {3}\n%y = constant_of_shape(%s) {dtype=none}", "no type of result 0 can be told" },
     /* more elements than a chunk */
     { "%s = const i64[1] {600}\n%x = constant_of_shape(%s)\n%k = const i64[1] {2}\n%y, %i = top_k(%x, %k)", "" },
     /* the rank of what is stacked shows only in the run */
