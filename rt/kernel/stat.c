@@ -135,18 +135,25 @@ static double rounding(const float *x, int64_t n, float scale, float lo, float h
     return lane[0];
 }
 
+/* The sums at the borders of levels first: those of a level's end are the next one's begin. */
 static double level_entropy(const double *count, const double *used, int n, int bits)
 {
-    double lane[F64_LANES] = { 0 };
+    enum { MOST_LEVELS = 2048 };
+    double lane[F64_LANES] = { 0 }, count_at[MOST_LEVELS + F64_LANES],
+           used_at[MOST_LEVELS + F64_LANES];
     const int levels = 1 << bits, up = levels - 1;
 
+    for (int k = 0; k < levels + F64_LANES; k++) {
+        /* the first bin j with j * levels >= k * n; levels past the last are empty */
+        const int32_t level = k < levels ? k : levels, at = (level * n + up) >> bits;
+
+        count_at[k] = count[at];
+        used_at[k] = used[at];
+    }
     for (int k = 0; k < levels; k += F64_LANES)
         for (int l = 0; l < F64_LANES; l++) {
-            const int32_t level = k + l < levels ? k + l : up; /* the last one's end is n */
-            /* the first bin j with j * levels >= level * n */
-            const int32_t from = k + l < levels ? (level * n + up) >> bits : n;
-            const int32_t to = ((level + 1) * n + up) >> bits;
-            const double c = count[to] - count[from], z = used[to] - used[from];
+            const double c = count_at[k + l + 1] - count_at[k + l],
+                         z = used_at[k + l + 1] - used_at[k + l];
 
             lane[l] += c > 0 ? c * stat_log2(c / z) : 0;
         }
