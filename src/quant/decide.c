@@ -190,16 +190,6 @@ static enum status decide(struct decide *d, struct quant_settings *s)
     return OK;
 }
 
-/* Can what was asked for be measured besides? Repairs of the float graph do not need the data. */
-static bool can_measure(const struct quant *q)
-{
-    bool fixed = q->o->calib && !q->o->stats_in && !q->o->stats_out;
-
-    for (size_t i = 0; i < q->g->n_io_in; i++)
-        fixed = fixed && type_is_static(&q->g->io_in[i].type);
-    return fixed;
-}
-
 static enum status begin(struct decide *d)
 {
     struct quant q = *d->q;
@@ -211,20 +201,40 @@ static enum status begin(struct decide *d)
     return OK;
 }
 
+/* What was asked for by name does not need the data itself, nor samples of one shape; measuring does. */
+static enum status measure_asked(struct decide *d, struct quant_settings *s)
+{
+    const struct quant *q = d->q;
+    const size_t said = q->ds->n;
+    enum status st = OK;
+    bool any = false;
+
+    for (size_t i = 0; i < COUNT(steps); i++)
+        any |= is_on(&steps[i], s);
+    if (!any || !q->o->calib || q->o->stats_in || q->o->stats_out)
+        return OK;
+    st = begin(d);
+    if (st == OK)
+        st = decide(d, s);
+    if (st != ERR_UNSUPPORTED)
+        return st;
+    diags_rewind(q->ds, said);
+    *s = *q->s;
+    return OK;
+}
+
 enum status repair_decide(struct quant *q)
 {
     struct decide d = { .q = q, .a = arena_new_in(q->a) };
     struct quant_settings *s = arena_dup(q->a, q->s, sizeof *s);
-    bool any = repair_is_auto(q->s);
 
-    for (size_t i = 0; i < COUNT(steps) && can_measure(q); i++)
-        any |= is_on(&steps[i], s);
-    if (any) {
+    if (repair_is_auto(s)) {
         TRY(begin(&d));
         TRY(decide(&d, s));
-    }
-    if (repair_is_auto(s))
         s->adaround.on = s->bias_correction.on = true; /* repair_layers.c measures them */
+    } else {
+        TRY(measure_asked(&d, s));
+    }
     q->s = s;
     arena_free(d.a);
     return OK;
