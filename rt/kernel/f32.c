@@ -11,10 +11,8 @@
 
 #define LANES F32_LANES
 
-static inline __attribute__((always_inline)) void tap_rows(float *restrict acc, const float *x,
-                                                           ptrdiff_t xs, ptrdiff_t cs,
-                                                           const float *restrict w, int64_t n_c,
-                                                           const int rows)
+LANES_INLINE void tap_rows(float *restrict acc, const float *x, ptrdiff_t xs, ptrdiff_t cs,
+                           const float *restrict w, int64_t n_c, const int rows)
 {
     lanes a[F32_PIXELS_MAX];
 
@@ -60,11 +58,9 @@ static void tap(float *acc, int n_p, const float *x, ptrdiff_t xs, ptrdiff_t cs,
 enum { PANEL = F32_GROUPS * LANES };
 
 /* n: pixels of the last group */
-static inline __attribute__((always_inline)) void chains_tile(float *y, ptrdiff_t ys, int n_y,
-                                                              int n, const float *x,
-                                                              const float *restrict w, int64_t n_k,
-                                                              const float *start, const int outs,
-                                                              const int groups)
+LANES_INLINE void chains_tile(float *y, ptrdiff_t ys, int n_y, int n, const float *x,
+                              const float *restrict w, int64_t n_k, const float *start,
+                              const int outs, const int groups)
 {
     lanes a[F32_OUTS][F32_GROUPS];
 
@@ -117,10 +113,8 @@ static void chains(float *y, ptrdiff_t ys, int n_y, int n_x, const float *x, con
         chains_tile(y, ys, n_y, n, x, w, n_k, start, F32_OUTS, F32_GROUPS);
 }
 
-static inline __attribute__((always_inline)) void lay_rows(float *restrict y,
-                                                           const float *restrict x, ptrdiff_t xs,
-                                                           const ptrdiff_t step, int64_t n_k,
-                                                           const int n)
+LANES_INLINE void lay_rows(float *restrict y, const float *restrict x, ptrdiff_t xs,
+                           const ptrdiff_t step, int64_t n_k, const int n)
 {
     for (int64_t k = 0; k < n_k; k++, y += PANEL, x += xs)
         for (int i = 0; i < n; i++)
@@ -153,9 +147,8 @@ struct rows {
 };
 
 /* groups * 16 outputs, of the last group n */
-static inline __attribute__((always_inline)) void row_run(const struct rows *r, const int taps,
-                                                          float *y, const float *x, const int xs,
-                                                          const int groups, const int n)
+LANES_INLINE void row_run(const struct rows *r, const int taps, float *y, const float *x,
+                          const int xs, const int groups, const int n)
 {
     lanes a[GROUPS];
 
@@ -187,9 +180,8 @@ static inline __attribute__((always_inline)) void row_run(const struct rows *r, 
     }
 }
 
-static inline __attribute__((always_inline)) void one_row(const struct rows *r, const int taps,
-                                                          float *y, const float *x, const int xs,
-                                                          int64_t n)
+LANES_INLINE void one_row(const struct rows *r, const int taps, float *y, const float *x,
+                          const int xs, int64_t n)
 {
     for (; n >= RUN; n -= RUN, y += RUN, x += RUN * xs)
         row_run(r, taps, y, x, xs, GROUPS, LANES);
@@ -237,11 +229,9 @@ static void rows(float *y, ptrdiff_t yh, const float *x, ptrdiff_t xh, ptrdiff_t
             one_row(&r, taps, y, x, 2, n);
 }
 
-static inline __attribute__((always_inline)) void channels_run(float *y, const float *x,
-                                                               const ptrdiff_t *at, const float *w,
-                                                               const ptrdiff_t *wt, int taps,
-                                                               const float *bias, const int groups,
-                                                               int n)
+LANES_INLINE void channels_run(float *y, const float *x, const ptrdiff_t *at, const float *w,
+                               const ptrdiff_t *wt, int taps, const float *bias, const int groups,
+                               int n)
 {
     lanes a[GROUPS];
 
