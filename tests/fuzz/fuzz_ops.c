@@ -34,6 +34,8 @@ struct shapes {
     int n;
     int rank[20];
     int64_t dim[20][MAX_RANK];
+    const char *fit; /* what is left of a row of fits[]; NULL: none */
+    int64_t letter[26];
 };
 
 /* The bytes, and after them numbers that depend on all of them. */
@@ -175,12 +177,68 @@ static int near_shape(struct source *s, int64_t *dims)
     return n;
 }
 
+/* Operands that chance does not make fit each other. A dim is the product of its digits and letters;
+ * equal letters are equal numbers. */
+static const struct {
+    enum op_id op;
+    const char *dims;
+} fits[] = {
+    { OP_linear_attention, "B S HK, B S HK, B S HV, B H K V, B S H, B S 1" },
+    { OP_flex_attention, "B H Q D, B 1 K D, B 1 K V" },
+    { OP_conv_transpose, "N C H W, C M K K, M" },
+    { OP_deform_conv, "N C 3 3, M C 2 2, N 8 2 2, M, N 4 2 2" },
+    { OP_causal_conv_with_state, "B C S, C 1 2, C, B C 1" },
+    { OP_affine_grid, "N 2 3, 4" },
+    { OP_col2im, "N BC L, 2, 2" },
+    { OP_max_roi_pool, "N C H W, R 5" },
+    { OP_roi_align, "N C H W, R 4, R" },
+    { OP_max_unpool, "N C H W, N C H W, 4" },
+    { OP_rnn, "S B I, D H I, D H H, D 2H, B, D B H" },
+    { OP_gru, "S B I, D 3H I, D 3H H, D 6H, B, D B H" },
+    { OP_lstm, "S B I, D 4H I, D 4H H, D 8H, B, D B H, D B H, D 3H" },
+    { OP_unidirectional_sequence_lstm,
+      "S B I, U I, U I, U I, U I, U O, U O, U O, U O, U, U, U, U, U, U, U, O U, O, B O, B U" },
+    { OP_svdf, "B I, F I, F M, F, B FM" },
+};
+
+static void begin_shapes(struct source *s, enum op_id op)
+{
+    s->near = (struct shapes){ 0 };
+    for (size_t i = 0; i < COUNT(fits); i++)
+        if (fits[i].op == op && tail(s, 4) > 0)
+            s->near.fit = fits[i].dims;
+    for (int i = 0; s->near.fit && i < 26; i++)
+        s->near.letter[i] = tail(s, 20) == 0 ? 0 : 1 + tail(s, 3);
+}
+
+/* The next operand of the row; now and then a dim of it is another. */
+static int fit_shape(struct source *s, int64_t *dims)
+{
+    const char *p = s->near.fit;
+    int n = 0;
+
+    for (; *p && *p != ','; p++) {
+        if (*p == ' ' || n == 0)
+            dims[n++] = 1;
+        if (*p >= 'A')
+            dims[n - 1] *= s->near.letter[*p - 'A'];
+        else if (*p > ' ')
+            dims[n - 1] *= *p - '0';
+    }
+    s->near.fit = *p ? p + 2 : NULL;
+    if (tail(s, 24) == 0)
+        dims[tail(s, (unsigned)n)] = tail(s, 4);
+    return n;
+}
+
 static int some_shape(struct source *s, enum dtype dt, int64_t *dims)
 {
     const int rank = (int)pick(s, MAX_FUZZ_RANK + 1);
 
     for (int d = 0; d < rank; d++)
         dims[d] = pick(s, 8) == 0 ? 0 : 1 + pick(s, 4);
+    if (s->near.fit)
+        return fit_shape(s, dims);
     if (s->near.n == 0 || tail(s, 4) == 0)
         return rank;
     if ((dt != DT_i64 && dt != DT_i32) || tail(s, 3) == 0)
@@ -252,15 +310,15 @@ static void some_regions(struct graph *g, struct source *s, node_id n, const str
 static node_id some_node(struct graph *g, struct source *s, enum op_id op, const struct scope *c)
 {
     const struct op_def *d = op_get(op);
-    const int most = d->max_in < MAX_IN ? d->max_in : MAX_IN;
+    const int limit = tail(s, 2) ? 20 : MAX_IN, most = d->max_in < limit ? d->max_in : limit;
     const int n_in =
         d->min_in + (most > d->min_in ? (int)pick(s, (unsigned)(most - d->min_in + 1)) : 0);
     int n_out = d->max_out < MAX_OUT ? d->max_out : MAX_OUT;
-    value_id in[MAX_IN > 20 ? MAX_IN : 20];
+    value_id in[20];
     enum dtype first = DT_NONE;
     void *attrs = arena_zalloc(g->arena, d->attrs_size + 1);
 
-    s->near.n = 0;
+    begin_shapes(s, op);
     if (d->n_regions && n_out > 1)
         n_out = 1 + (int)pick(s, (unsigned)n_out);
     for (int j = 0; j < n_in && j < 20; j++) {
@@ -270,10 +328,13 @@ static node_id some_node(struct graph *g, struct source *s, enum op_id op, const
             o && o->same && first != DT_NONE ? first : some_dtype(s, o ? o->dtypes : 0);
         if (j == 0)
             first = dt;
+        const char *fit = s->near.fit;
         if (op == OP_loop && j == 0)
             in[j] = some_turns(g, s);
         else
             in[j] = o && o->optional && pick(s, 3) == 0 ? ABSENT : some_operand(g, s, c, dt);
+        if (fit && fit == s->near.fit) /* absent, or a value that was there */
+            s->near.fit = (fit = strchr(fit, ',')) ? fit + 2 : NULL;
     }
     op_attrs_default(d, attrs);
     for (int i = 0; i < op_attr_count(d); i++)
