@@ -4,9 +4,10 @@
 
 #include <stdint.h>
 
-/* Inlined and unrolled, each lane's checks by a sanitizer are a copy: it gets functions. */
-#ifdef F32_SMALL
-#define LANES_INLINE static inline
+/* Not inlined where that buys nothing and a lane is much code: a sanitizer's checks, or a multiply-add
+ * that the machine lacks. */
+#if defined(F32_SMALL) || !(defined(__FMA__) || defined(__aarch64__))
+#define LANES_INLINE static __attribute__((noinline, unused))
 #else
 #define LANES_INLINE static inline __attribute__((always_inline))
 #endif
