@@ -183,13 +183,15 @@ static const struct {
     enum op_id op;
     const char *dims;
 } fits[] = {
+    { OP_attention, "B H Q D, B H K D, B H K V, 1, B H P D, B H P V, B" },
+    { OP_rotary_embedding, "B H S 2D, B S D, B S D" },
     { OP_linear_attention, "B S HK, B S HK, B S HV, B H K V, B S H, B S 1" },
     { OP_flex_attention, "B H Q D, B 1 K D, B 1 K V" },
     { OP_conv_transpose, "N C H W, C M K K, M" },
     { OP_deform_conv, "N C 3 3, M C 2 2, N 8 2 2, M, N 4 2 2" },
     { OP_causal_conv_with_state, "B C S, C 1 2, C, B C 1" },
     { OP_affine_grid, "N 2 3, 4" },
-    { OP_col2im, "N BC L, 2, 2" },
+    { OP_col2im, "N BC L, 1, 1" },
     { OP_max_roi_pool, "N C H W, R 5" },
     { OP_roi_align, "N C H W, R 4, R" },
     { OP_max_unpool, "N C H W, N C H W, 4" },
