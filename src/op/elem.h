@@ -71,9 +71,6 @@ enum status eval_unpacked(struct eval *e, enum status (*kernel)(struct eval *e))
 /* Copy a block of `rank` axes: dst (dense) from src with strides in elements; runs by memcpy. */
 void copy_strided(void *dst, const void *src, size_t elem, int rank, const int64_t *dims,
                   const int64_t *src_stride);
-/* The reverse: dst with strides from src (dense). */
-void copy_scattered(void *dst, const void *src, size_t elem, int rank, const int64_t *dims,
-                    const int64_t *dst_stride);
 /* n elements of `elem` bytes, all equal to *value */
 void fill_elems(void *dst, const void *value, size_t elem, int64_t n);
 

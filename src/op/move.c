@@ -169,23 +169,6 @@ void copy_strided(void *dst, const void *src, size_t elem, int rank, const int64
     }
 }
 
-void copy_scattered(void *dst, const void *src, size_t elem, int rank, const int64_t *dims,
-                    const int64_t *dst_stride)
-{
-    const struct walk w = walk_make(rank, dims, dst_stride);
-    int64_t idx[MAX_RANK] = { 0 }, at = 0;
-    const size_t bytes = (size_t)w.run * elem;
-
-    if (bytes == 0)
-        return;
-    if (w.run == 1 && elem == 4) {
-        COPY_SINGLES(uint32_t, at, i);
-    } else {
-        for (int64_t i = 0; i < w.n_runs; i++, at = walk_next(&w, idx, at))
-            memcpy((char *)dst + at * (int64_t)elem, (const char *)src + (size_t)i * bytes, bytes);
-    }
-}
-
 void fill_elems(void *dst, const void *value, size_t elem, int64_t n)
 {
     char *p = dst;

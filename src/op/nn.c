@@ -79,14 +79,6 @@ struct image image_of(const struct tensor *t, int64_t layout)
     return m;
 }
 
-struct type type_like(const struct type *x)
-{
-    struct type t = *x;
-    for (int i = 0; i < t.rank; i++)
-        t.dim[i] = DIM_UNKNOWN;
-    return t;
-}
-
 dim_t infer_shift(struct infer *in, dim_t d, int64_t c)
 {
     if (c == 0)

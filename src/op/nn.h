@@ -110,8 +110,6 @@ static inline int64_t window_source(const struct window *w, const int64_t at[WIN
 }
 /* d + c for a dim and a constant of either sign. */
 dim_t infer_shift(struct infer *in, dim_t d, int64_t c);
-/* The result y[0] = x[0] with its channel axis or one axis replaced is so common: */
-struct type type_like(const struct type *x);
 
 /* -- products --------------------------------------------------------------------------------- */
 /* batches times C[m][n] = sum over k of A[m][k] B[k][n], in double, k ascending. The callbacks run
