@@ -3,7 +3,8 @@ set -u
 SLIPWAY=$(realpath "$1")
 SHARED=$(realpath -m "${SLIPWAY_SHARED:-${SLIPWAY_SOURCE:-.}/../shared}")
 work=$(mktemp -d)
-trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
+# A child that is killed between fork and exec runs this, too: it is not its folder.
+trap '[ "$BASHPID" != $$ ] || { chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"; }' EXIT
 cd "$work" || exit 2
 failed=0
 
