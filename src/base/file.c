@@ -83,11 +83,9 @@ enum status outfile_open(struct arena *a, const char *path, struct diags *ds, st
         if (!err)
             err = os_temp_open(&f->fd);
     } else {
-        err = os_create_beside(f->target, f->temp, sizeof f->temp, &f->fd);
+        err = os_create_beside(f->target, f->temp, sizeof f->temp, &f->fd, &f->slot);
         if (err)
             f->temp[0] = '\0';
-        else
-            f->slot = os_remember(f->temp);
     }
     if (err)
         return refuse(f, "cannot write", err);
@@ -215,14 +213,15 @@ enum status outfile_commit(struct outfile *f)
 /* Give the old file a second name, to come back if a later rename fails. */
 static enum status keep_old(struct outfile *f)
 {
-    int fd, err;
+    int fd, slot, err;
 
     if (f->sink >= 0 || os_kind(f->target) != OS_FILE)
         return OK;
-    err = os_create_beside(f->target, f->kept, sizeof f->kept, &fd);
+    err = os_create_beside(f->target, f->kept, sizeof f->kept, &fd, &slot);
     if (!err) {
         os_close(fd);
         os_remove(f->kept);
+        os_forget(slot); /* from here on it may be the only copy there is */
         err = os_keep_as(f->target, f->kept);
     }
     if (err)

@@ -27,8 +27,9 @@ int os_temp_map(int fd, uint64_t at, size_t bytes, void **data);
 const char *os_temp_dir(void);
 
 /* Create a new hidden file in the folder of `path`, with the permissions `path` has or would get;
- * its name is written to `name`. */
-int os_create_beside(const char *path, char *name, size_t cap, int *fd);
+ * its name is written to `name` and remembered (os_remember) before the file exists: no signal finds a
+ * file that nobody removes. *slot is for os_forget(). */
+int os_create_beside(const char *path, char *name, size_t cap, int *fd, int *slot);
 int os_write(int fd, const void *p, size_t n); /* all of it */
 int os_write_at(int fd, uint64_t at, const void *p, size_t n);
 int os_read_at(int fd, uint64_t at, void *p, size_t n, size_t *got);

@@ -251,27 +251,33 @@ int os_temp_map(int fd, uint64_t at, size_t bytes, void **data)
 
 /* ---- output files ---- */
 
-int os_create_beside(const char *path, char *name, size_t cap, int *fd)
+int os_create_beside(const char *path, char *name, size_t cap, int *fd, int *slot)
 {
     static atomic_uint serial;
     const char *slash = strrchr(path, '/');
     const int dir = slash ? (int)(slash - path) + 1 : 0;
     struct stat st;
 
+    *slot = -1;
     for (int attempt = 0; attempt < 1000; attempt++) {
         const unsigned n = atomic_fetch_add(&serial, 1);
+        int err;
 
         if (snprintf(name, cap, "%.*s.slipway-%ld-%u.tmp", dir, path, (long)getpid(), n) >=
             (int)cap)
             return ENAMETOOLONG;
+        *slot = os_remember(name);
         *fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (*fd >= 0) {
             if (stat(path, &st) == 0 && fchmod(*fd, st.st_mode & 0777) != 0)
                 errno = 0; /* a file system without permissions */
             return 0;
         }
-        if (errno != EEXIST)
-            return errno;
+        err = errno;
+        os_forget(*slot);
+        *slot = -1;
+        if (err != EEXIST)
+            return err;
     }
     return EEXIST;
 }

@@ -79,29 +79,6 @@ enum status check_format(struct slip_job *j, const char *path, const struct prof
     return OK;
 }
 
-static void remove_file(void *path)
-{
-    os_remove(path);
-}
-
-/* A name of our own for a file that goes with the job. */
-static enum status temporary(struct slip_job *j, const char *suffix, const char **out)
-{
-    const char *like =
-        arena_printf(j->arena, "%s/slipway-check%s", os_temp_dir(), suffix ? suffix : "");
-    char *name = arena_alloc(j->arena, strlen(like) + 64);
-    int fd;
-    const int err = os_create_beside(like, name, strlen(like) + 64, &fd);
-
-    if (err)
-        return diag_error(j->diags, DIAG_io, (struct where){ .file = like, .operand = -1 },
-                          "cannot create a file here: %s", strerror(err));
-    os_close(fd);
-    arena_defer(j->arena, remove_file, name);
-    *out = name;
-    return OK;
-}
-
 enum status check_converted(struct slip_job *j, struct graph *g, const struct profile *p,
                             struct violations *out)
 {
@@ -120,10 +97,7 @@ enum status check_converted(struct slip_job *j, struct graph *g, const struct pr
     if (strcmp(f->name, "onnx") == 0)
         TRY(passes_run(g, "unfold-qdq", &o));
     TRY(graph_verify(g, STAGE_ANY));
-    TRY(temporary(
-        j,
-        path_suffix(arena_printf(j->arena, "x%.*s", (int)strcspn(f->suffixes, " "), f->suffixes)),
-        &path));
+    TRY(job_temporary(j, arena_printf(j->arena, "%s/slipway-check", os_temp_dir()), &path));
     TRY(f->write(g, path, &w));
     return check_file(j, path, p, g, out);
 }

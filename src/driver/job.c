@@ -1,10 +1,12 @@
 /* job.c - verbs with named options: checking, looking up, running. */
 #include "driver/job.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/os.h"
 #include "base/thread.h"
 #include "driver/session.h"
 
@@ -343,4 +345,32 @@ void job_say(struct slip_job *j, const char *fmt, ...)
     va_start(ap, fmt);
     str_add(&j->text, arena_vprintf(j->arena, fmt, ap));
     va_end(ap);
+}
+
+struct temporary {
+    char name[PATH_MAX];
+    int slot;
+};
+
+static void remove_temporary(void *arg)
+{
+    const struct temporary *t = arg;
+
+    os_remove(t->name);
+    os_forget(t->slot);
+}
+
+enum status job_temporary(struct slip_job *j, const char *beside, const char **name)
+{
+    struct temporary *t = ARENA_NEW(j->arena, struct temporary);
+    int fd;
+    const int err = os_create_beside(beside, t->name, sizeof t->name, &fd, &t->slot);
+
+    if (err)
+        return diag_error(j->diags, DIAG_io, (struct where){ .file = beside, .operand = -1 },
+                          "cannot create a file here: %s", strerror(err));
+    os_close(fd);
+    arena_defer(j->arena, remove_temporary, t);
+    *name = t->name;
+    return OK;
 }

@@ -67,5 +67,7 @@ enum status job_read_model(struct slip_job *j, const char *path, struct graph **
 enum status job_cut(struct slip_job *j, struct graph *g);
 /* Refuse foreign operators, all at once, by op. */
 enum status job_need_supported(struct slip_job *j, const struct graph *g);
+/* An empty hidden file in the folder of `beside` that goes with the job, or with a signal. */
+enum status job_temporary(struct slip_job *j, const char *beside, const char **name);
 
 #endif

@@ -294,38 +294,10 @@ enum status legalise_run(struct slip_job *j, struct legalise *l, struct graph *g
 }
 
 /* -- the file ---------------------------------------------------------------------------------------- */
-struct temporary {
-    char name[PATH_MAX];
-    int slot; /* a signal removes it, too */
-};
-
-static void remove_temporary(void *arg)
-{
-    struct temporary *t = arg;
-
-    os_remove(t->name);
-    os_forget(t->slot);
-}
-
 static enum status io_error(struct slip_job *j, const char *out, int err)
 {
     return diag_error(j->diags, DIAG_io, (struct where){ .file = out, .operand = -1 },
                       "cannot write: %s", strerror(err));
-}
-
-static enum status make_temporary(struct slip_job *j, const char *beside, struct temporary **out)
-{
-    struct temporary *t = ARENA_NEW(j->arena, struct temporary);
-    int fd;
-    const int err = os_create_beside(beside, t->name, sizeof t->name, &fd);
-
-    if (err)
-        return io_error(j, beside, err);
-    os_close(fd);
-    t->slot = os_remember(t->name);
-    arena_defer(j->arena, remove_temporary, t);
-    *out = t;
-    return OK;
 }
 
 enum status legalise_write(struct slip_job *j, struct legalise *l, struct graph *g,
@@ -333,7 +305,7 @@ enum status legalise_write(struct slip_job *j, struct legalise *l, struct graph 
 {
     const bool special = strcmp(out, "-") == 0 || os_kind(out) == OS_OTHER;
     char *target = arena_alloc(j->arena, PATH_MAX);
-    struct temporary *t = NULL;
+    const char *t = NULL;
     int err;
 
     /* Weights in a file of their own are found by the model's final name. */
@@ -342,13 +314,13 @@ enum status legalise_write(struct slip_job *j, struct legalise *l, struct graph 
         return l->profile ? check_file(j, out, l->profile, g, &l->found) : OK;
     }
     os_resolve(out, target, PATH_MAX);
-    TRY(make_temporary(
+    TRY(job_temporary(
         j, special ? arena_printf(j->arena, "%s/slipway-target", os_temp_dir()) : target, &t));
-    TRY(f->write(g, t->name, w));
-    TRY(check_file(j, t->name, l->profile, g, &l->found));
+    TRY(f->write(g, t, w));
+    TRY(check_file(j, t, l->profile, g, &l->found));
     if (special)
         return f->write(g, out, w);
-    err = os_rename(t->name, target);
+    err = os_rename(t, target);
     return err ? io_error(j, out, err) : OK;
 }
 

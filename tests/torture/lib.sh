@@ -3,8 +3,7 @@ set -u
 SLIPWAY=$(realpath "$1")
 SHARED=$(realpath -m "${SLIPWAY_SHARED:-${SLIPWAY_SOURCE:-.}/../shared}")
 work=$(mktemp -d)
-# A child that is killed between fork and exec runs this, too: it is not its folder.
-trap '[ "$BASHPID" != $$ ] || { chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"; }' EXIT
+trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 2
 failed=0
 
