@@ -86,6 +86,8 @@ static enum status write_node(struct wr *w, node_id n)
 static enum status report_refusals(struct wr *w)
 {
     enum status st = OK;
+    bool open_sizes = false;
+
     for (size_t i = 0; i < w->n_refusals; i++) {
         const struct wr_refusal *r = &w->refusal[i];
         const struct where at = {
@@ -95,9 +97,11 @@ static enum status report_refusals(struct wr *w)
                                            "TFLite cannot express %zu of these: %s", r->n, r->why);
         st = st == OK ? one : st;
     }
+    for (size_t i = 0; i < w->g->n_io_in; i++)
+        open_sizes |= !type_is_static(&w->g->io_in[i].type);
     if (st != OK)
-        diag_hint(w->g->diags, "give all sizes with --shape, cut the node off with --inputs or "
-                               "--outputs, or write ONNX");
+        diag_hint(w->g->diags, "%scut the node off with --inputs or --outputs, or write ONNX",
+                  open_sizes ? "give all sizes with --shape, " : "");
     return st;
 }
 
