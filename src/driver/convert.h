@@ -34,7 +34,7 @@
     { "encodings-version", 0, false, SLIP_OPT_ENUM, NULL,   "0.6.1|1.0.0", "0.6.1", "layout of --encodings" },                                                \
     { "overrides", 0,   false, SLIP_OPT_PATH,   "IN.json",  NULL, NULL,   "encodings (AIMET, SNPE) that win over calibration" },                              \
     { "analyse",   0,   false, SLIP_OPT_FLAG,   NULL,       NULL, NULL,   "measure which layer loses how much, why, and what a cure costs; -o may be left out" }, \
-    { "analyse-steps", 0, false, SLIP_OPT_INT,  "N",        NULL, "4",    "samples to analyse on; 0: all" },                                                \
+    { "analyse-steps", 0, false, SLIP_OPT_INT,  "N",        NULL, "16",   "samples to analyse on, spread over the data; 0: all" },                                \
     { "report",    0,   false, SLIP_OPT_PATH,   "R.html",   NULL, NULL,   "the same as one self-contained page" },                                          \
     { "shard",     0,   false, SLIP_OPT_STRING, "I/N",      NULL, NULL,   "calibrate on part I of N only, with --stats; auto: from the job scheduler" },    \
     { "stats",     0,   false, SLIP_OPT_PATH,   "FILE",     NULL, NULL,   "with --shard: write statistics here; else: read them instead of calibrating" },  \

@@ -328,7 +328,8 @@ enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis 
         diag_hint(q->ds, "give --calib DATA beside the statistics");
         return ERR_USAGE;
     }
-    TRY(sim_open(g, q->o->calib, steps, a, &w.sim));
+    TRY(sim_open(g, q->o->calib, q->o->calib_steps, a, &w.sim));
+    const int64_t all = sim_samples(w.sim);
     w.qs = quant_sim_new(q, w.sim, a);
     w.kept = sim_keep(w.sim, NULL);
     w.want = ARENA_ARRAY(a, bool, g->n_values + 1);
@@ -336,7 +337,7 @@ enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis 
     find_layers(&w);
     find_outputs(&w);
     w.r->layer = ARENA_ARRAY(g->arena, struct analysis_layer, w.r->n_layers + 1);
-    w.r->samples = sim_samples(w.sim);
+    w.r->samples = steps > 0 && steps < all ? steps : all;
     w.r->scheme = q->o->scheme;
     w.r->format = q->o->format;
     w.r->settings = *q->s;
@@ -344,7 +345,7 @@ enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis 
     for (int64_t k = 0; k < w.r->samples; k++) {
         if (q->o->progress)
             q->o->progress(q->o->progress_ctx, "analyse", (uint64_t)k, (uint64_t)w.r->samples);
-        TRY(one_sample(&w, k));
+        TRY(one_sample(&w, k * all / w.r->samples));
     }
     if (q->o->progress)
         q->o->progress(q->o->progress_ctx, "analyse", (uint64_t)w.r->samples,

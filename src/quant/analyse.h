@@ -109,7 +109,8 @@ struct analysis {
 struct quant;
 /* After quant_choose(), before anything repairs weights or biases: what the analysis compares with. */
 void quant_analyse_begin(struct quant *q);
-/* Between quant_choose() and quant_annotate(), after all repairs. steps: samples at most, 0: all. */
+/* Between quant_choose() and quant_annotate(), after all repairs. steps: samples at most, spread over
+ * those of calibration; 0: all. */
 enum status quant_analyse(struct quant *q, int64_t steps, const struct analysis **out);
 
 /* The cheapest cure that gives most of what there is to gain; NULL: none. AdaRound, whose gain is not
