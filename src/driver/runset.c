@@ -45,23 +45,13 @@ enum status runset_prepare(struct slip_job *j, struct graph *g, const char *engi
     r->out = ARENA_ARRAY(j->arena, struct tensor, g->n_io_out + 1);
     r->in_value = ARENA_ARRAY(j->arena, value_id, g->n_io_in + 1);
     r->out_value = ARENA_ARRAY(j->arena, value_id, g->n_io_out + 1);
-    for (size_t i = 0; i < main_region->n_inputs; i++) {
-        bool state = false;
-
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= same_value(g->state[s].in, main_region->inputs[i]);
-        if (!state && n < g->n_io_in)
+    for (size_t i = 0; i < main_region->n_inputs; i++)
+        if (!graph_is_state_input(g, main_region->inputs[i]) && n < g->n_io_in)
             r->in_value[n++] = main_region->inputs[i];
-    }
     n = 0;
-    for (int k = 0; k < yield->n_in; k++) {
-        bool state = false;
-
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= g->state[s].out_index == k;
-        if (!state && n < g->n_io_out)
+    for (int k = 0; k < yield->n_in; k++)
+        if (!graph_is_state_output(g, k) && n < g->n_io_out)
             r->out_value[n++] = yield->in[k].v;
-    }
     r->pool = pool_new(j->arena);
     return exec_prepare(engine, g, o, j->arena, &r->plan);
 }

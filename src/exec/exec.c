@@ -75,14 +75,9 @@ static value_id input_value(const struct graph *g, size_t i)
 {
     const struct region *r = graph_region(g, MAIN_REGION);
 
-    for (size_t k = 0; k < r->n_inputs; k++) {
-        bool state = false;
-
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= same_value(g->state[s].in, r->inputs[k]);
-        if (!state && i-- == 0)
+    for (size_t k = 0; k < r->n_inputs; k++)
+        if (!graph_is_state_input(g, r->inputs[k]) && i-- == 0)
             return r->inputs[k];
-    }
     return ABSENT;
 }
 

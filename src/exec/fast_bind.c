@@ -296,11 +296,8 @@ static enum status clone_bound(struct graph *g, struct bound *b, const struct te
     r = graph_region(c, MAIN_REGION);
     for (size_t i = 0; i < r->n_inputs; i++) {
         struct value *v = graph_value(c, r->inputs[i]);
-        bool state = false;
 
-        for (size_t s = 0; s < c->n_states; s++)
-            state |= same_value(c->state[s].in, r->inputs[i]);
-        if (state)
+        if (graph_is_state_input(c, r->inputs[i]))
             continue;
         v->type.rank = in[at].rank;
         memcpy(v->type.dim, in[at].dim, sizeof in[at].dim);

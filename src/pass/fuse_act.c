@@ -24,30 +24,6 @@ static enum fused_act act_of(const struct graph *g, const struct node *n, bool t
     }
 }
 
-/* Where an op keeps its fused activation; NULL: it has none. */
-static int64_t *act_slot(const struct node *n)
-{
-    switch (n->op) {
-    case OP_conv:
-    case OP_conv_transpose:
-        return &((struct conv_attrs *)n->attrs)->act;
-    case OP_max_pool:
-    case OP_average_pool:
-        return n->n_out == 1 ? &((struct pool_attrs *)n->attrs)->act : NULL;
-    case OP_gemm:
-        return &((struct gemm_attrs *)n->attrs)->act;
-    case OP_fully_connected:
-        return &((struct fully_connected_attrs *)n->attrs)->act;
-    case OP_add:
-    case OP_sub:
-    case OP_mul:
-    case OP_div:
-        return &((struct binary_attrs *)n->attrs)->act;
-    default:
-        return NULL;
-    }
-}
-
 static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *arg)
 {
     const bool *tanh_too = arg;
@@ -59,7 +35,7 @@ static enum status one(struct graph *g, struct pass_ctx *c, node_id id, void *ar
     const node_id def = graph_def(g, x);
     if (!has_node(def) || !has_node(graph_single_user(g, x)))
         return OK;
-    int64_t *slot = act_slot(graph_node(g, def));
+    int64_t *slot = rw_act_slot(graph_node(g, def));
     /* Encodings: the activation's result is what is stored; its operand's range is no longer seen. */
     if (!slot || *slot != ACT_NONE || (graph_value(g, x)->enc && !graph_value(g, n->out[0])->enc))
         return OK;

@@ -126,6 +126,29 @@ bool rw_const_all(const struct graph *g, value_id v, double x)
     return n > 0;
 }
 
+int64_t *rw_act_slot(const struct node *n)
+{
+    switch (n->op) {
+    case OP_conv:
+    case OP_conv_transpose:
+        return &((struct conv_attrs *)n->attrs)->act;
+    case OP_max_pool:
+    case OP_average_pool:
+        return n->n_out == 1 ? &((struct pool_attrs *)n->attrs)->act : NULL;
+    case OP_gemm:
+        return &((struct gemm_attrs *)n->attrs)->act;
+    case OP_fully_connected:
+        return &((struct fully_connected_attrs *)n->attrs)->act;
+    case OP_add:
+    case OP_sub:
+    case OP_mul:
+    case OP_div:
+        return &((struct binary_attrs *)n->attrs)->act;
+    default:
+        return NULL;
+    }
+}
+
 bool rw_unencoded(const struct graph *g, node_id n)
 {
     const struct node *x = graph_node(g, n);

@@ -38,6 +38,8 @@ node_id rw_def_is(const struct graph *g, value_id v, enum op_id op);
 node_id rw_user_is(const struct graph *g, value_id v, enum op_id op);
 /* v is a constant of floats or integers whose elements all equal x. */
 bool rw_const_all(const struct graph *g, value_id v, double x);
+/* Where an op keeps the activation that is applied to its result; NULL: it has none. */
+int64_t *rw_act_slot(const struct node *n);
 /* v has no encoding, and neither have the results of n and its operands. */
 bool rw_unencoded(const struct graph *g, node_id n);
 /* A scalar constant of v's dtype. */

@@ -89,14 +89,6 @@ static void add_node(struct view *v, const struct graph *g, node_id id, struct v
     add_attrs(v, op, d, n->attrs);
 }
 
-static bool is_state(const struct graph *g, value_id in, int out_index)
-{
-    for (size_t i = 0; i < g->n_states; i++)
-        if (has_value(in) ? same_value(g->state[i].in, in) : g->state[i].out_index == out_index)
-            return true;
-    return false;
-}
-
 void view_graph(struct view *v, const struct graph *g)
 {
     struct view_tensor **made = ARENA_ARRAY(v->arena, struct view_tensor *, g->n_values + 1);
@@ -107,7 +99,7 @@ void view_graph(struct view *v, const struct graph *g)
     for (size_t i = 0; i < main->n_inputs; i++) {
         struct view_tensor *t = tensor_of(v, g, main->inputs[i], made);
 
-        t->variable = is_state(g, main->inputs[i], -1);
+        t->variable = graph_is_state_input(g, main->inputs[i]);
         if (!t->variable)
             view_add(v, "@input", t->name, &t, 1, NULL, 0);
     }
@@ -117,7 +109,7 @@ void view_graph(struct view *v, const struct graph *g)
     for (int j = 0; j < yield->n_in; j++) {
         struct view_tensor *t = tensor_of(v, g, yield->in[j].v, made);
 
-        if (t && !is_state(g, ABSENT, j))
+        if (t && !graph_is_state_output(g, j))
             view_add(v, "@output", t->name, &t, 1, NULL, 0);
     }
 }

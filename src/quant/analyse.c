@@ -94,11 +94,8 @@ static void find_outputs(struct work *w)
     w->r->output = ARENA_ARRAY(g->arena, struct analysis_output, g->n_io_out + 1);
     for (int j = 0; j < yield->n_in; j++) {
         const value_id v = yield->in[j].v;
-        bool state = false;
 
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= g->state[s].out_index == j;
-        if (state)
+        if (graph_is_state_output(g, j))
             continue;
         if (graph_value(g, v)->type.dtype == DT_f32 && has_node(graph_def(g, v))) {
             w->r->output[w->n_out].name = g->io_out[at].name;

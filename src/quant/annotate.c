@@ -28,14 +28,6 @@ bool quant_io_stored(const struct quant *q)
     return q->o->io_dtype && strcmp(q->o->io_dtype, "quant") == 0;
 }
 
-static bool is_state(const struct graph *g, value_id v)
-{
-    for (size_t s = 0; s < g->n_states; s++)
-        if (same_value(g->state[s].in, v))
-            return true;
-    return false;
-}
-
 bool quant_is_stored(const struct quant *q, value_id v)
 {
     const struct region *r = graph_region(q->g, MAIN_REGION);
@@ -43,7 +35,8 @@ bool quant_is_stored(const struct quant *q, value_id v)
 
     if (has_node(d))
         return quant_is_int(q, d);
-    if (!quant_io_stored(q) || v.i >= q->n_values || !q->wanted[v.i] || is_state(q->g, v))
+    if (!quant_io_stored(q) || v.i >= q->n_values || !q->wanted[v.i] ||
+        graph_is_state_input(q->g, v))
         return false;
     for (size_t i = 0; i < r->n_inputs; i++)
         if (same_value(r->inputs[i], v))
@@ -141,7 +134,7 @@ static void store_inputs(struct quant *q)
     for (size_t i = 0; i < r->n_inputs; i++) {
         const value_id v = r->inputs[i];
 
-        if (is_state(q->g, v))
+        if (graph_is_state_input(q->g, v))
             continue;
         if (quant_is_stored(q, v)) {
             graph_value(q->g, v)->enc = quant_value_encoding(q, v);
@@ -277,14 +270,9 @@ enum status quant_annotate(struct quant *q)
     }
     TRY(fix_regions(q, &b));
     TRY(fix_operands(q, &b, yield));
-    for (int j = 0, at = 0; quant_io_stored(q) && j < graph_node(g, yield)->n_in; j++) {
-        bool state = false;
-
-        for (size_t s = 0; s < g->n_states; s++)
-            state |= g->state[s].out_index == j;
-        if (!state)
+    for (int j = 0, at = 0; quant_io_stored(q) && j < graph_node(g, yield)->n_in; j++)
+        if (!graph_is_state_output(g, j))
             g->io_out[at++].enc = graph_value(g, graph_node(g, yield)->in[j].v)->enc;
-    }
     drop_clamps(q);
     TRY(store_halves(q));
     graph_sweep(g);

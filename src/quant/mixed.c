@@ -5,8 +5,9 @@
  * outputs is measured by replay (sense.h); so are, where it can be mended, the weights of each node.
  * Single noises add up nearly. A group is free of its noise when every node that makes or reads it has
  * left 8 bits, weights when they have 16 bits or their node is in float. A move takes the nodes of a
- * group, or one node with weights, to a width; moves are made by the noise that they take away for their price (price.h; the
- * greedy rule for the knapsack) until the prediction meets the target or the share of MACs is used up.
+ * group, or one node with weights, to a width; moves are made by the noise that they take away for
+ * their price (price.h; the greedy rule for the knapsack) until the prediction meets the target or the
+ * share of MACs is used up.
  * Then the whole quantised network is measured on samples that were not looked at, and where it misses
  * the target the search goes on. No sum of noises says how many answers change: for a drop of top-1 all
  * moves are made that are worth it, and as many taken back, by halving, as the measurement allows.

@@ -4,7 +4,8 @@
  * Each sample's quantised prefix is kept and moved on from layer to layer, so that a network costs one
  * quantised and one float pass over the samples. What is kept lies in files beyond 64 MB (sim.h). Of
  * each sample a layer sees `rows` positions; the last quarter of the samples is held out, and an output
- * channel keeps what was learned only where the error on those fell. At last the whole network runs on them, with and without.
+ * channel keeps what was learned only where the error on those fell. At last the whole network runs on
+ * them, with and without.
  */
 #include <math.h>
 #include <string.h>
@@ -352,42 +353,44 @@ enum { TAKE_WEIGHTS = 1, TAKE_BIASES = 2, TAKES = 4 };
 struct choice {
     struct repair *a;
     const struct contents *c;
+    unsigned take[TAKES]; /* what is tried: nothing first, all that was asked for last */
+    size_t n;
 };
 
-static enum status with(void *ctx, size_t take, struct replay_patch *p)
+static enum status with(void *ctx, size_t i, struct replay_patch *p)
 {
     const struct choice *x = ctx;
     struct repair *a = x->a;
+    const unsigned take = x->take[i];
 
     TRY(quant_sim_all(a->qs, p, QERR_ALL));
-    for (size_t i = 0; i < a->n_layers; i++) {
-        const node_id n = a->layer[i].r.l.id;
+    for (size_t l = 0; l < a->n_layers; l++) {
+        const node_id n = a->layer[l].r.l.id;
 
         if (take & TAKE_WEIGHTS)
-            replay_replace(p, n, 1, x->c[i].w);
-        if ((take & TAKE_BIASES) && x->c[i].b)
-            replay_replace(p, n, 2, x->c[i].b);
+            replay_replace(p, n, 1, x->c[l].w);
+        if ((take & TAKE_BIASES) && x->c[l].b)
+            replay_replace(p, n, 2, x->c[l].b);
     }
     return OK;
 }
 
-static void say_choice(struct repair *a, const double *noise, unsigned all, unsigned take,
-                       int64_t samples)
+static void say_choice(const struct choice *x, const double *noise, size_t kept, int64_t samples)
 {
     static const char *const names[TAKES] = { "nothing", "the weights", "the biases", "both" };
+    struct repair *a = x->a;
     struct str t;
 
     str_init(&t, a->q->g->arena);
-    for (unsigned i = 0; i < TAKES; i++)
-        if ((i & all) == i)
-            str_addf(&t, "%s%s %.2f dB", i ? ", " : "", names[i], sense_db(noise[i]));
+    for (size_t i = 0; i < x->n; i++)
+        str_addf(&t, "%s%s %.2f dB", i ? ", " : "", names[x->take[i]], sense_db(noise[i]));
     quant_note(a->q, "%s: %s kept; the whole network with %s, on %lld samples", a->what,
-               names[take], str_text(&t), (long long)samples);
-    if (noise[take] <= noise[0])
+               names[x->take[kept]], str_text(&t), (long long)samples);
+    if (noise[kept] <= noise[0])
         return;
     diag_warn(a->q->ds, DIAG_value, WHERE_NONE,
               "%s costs accuracy: the whole network falls from %.2f to %.2f dB", a->what,
-              sense_db(noise[0]), sense_db(noise[take]));
+              sense_db(noise[0]), sense_db(noise[kept]));
     diag_hint(a->q->ds, "leave it out, or give --repair auto, which measures before it decides");
 }
 
@@ -398,18 +401,23 @@ static enum status choose(struct repair *a, const struct contents *c, unsigned *
     const struct quant_settings *s = a->q->s;
     const unsigned all =
         (s->adaround.on ? TAKE_WEIGHTS : 0) | (s->bias_correction.on ? TAKE_BIASES : 0);
-    struct choice x = { a, c };
+    struct choice x = { .a = a, .c = c };
     struct sense m = { .q = a->q, .sim = a->sim, .a = a->a, .what = "repair: measure" };
     double noise[TAKES];
+    size_t kept;
 
+    for (unsigned t = 0; t <= all; t++)
+        if ((t & all) == t)
+            x.take[x.n++] = t;
     m.n = a->n_held ? a->n_held : a->n_samples;
     m.first = a->n_samples - m.n;
-    TRY(sense_run(&m, TAKES, with, &x, noise));
-    *take = repair_is_auto(s) ? 0 : all;
-    for (unsigned t = 1; repair_is_auto(s) && t <= all; t++)
-        if ((t & all) == t && noise[t] < noise[*take])
-            *take = t;
-    say_choice(a, noise, all, *take, m.n);
+    TRY(sense_run(&m, x.n, with, &x, noise));
+    kept = repair_is_auto(s) ? 0 : x.n - 1;
+    for (size_t i = 1; repair_is_auto(s) && i < x.n; i++)
+        if (noise[i] < noise[kept])
+            kept = i;
+    say_choice(&x, noise, kept, m.n);
+    *take = x.take[kept];
     return OK;
 }
 

@@ -13,17 +13,9 @@
 #define CAP 6.0
 #define OFTEN 1e-3 /* share of elements at the cap from which it counts */
 
-/* Where an operator keeps its fused activation; NULL: it has none. */
-static int64_t *act_slot(const struct node *n)
-{
-    const struct attr_def *d = n->attrs ? op_attr(op_get(n->op), "act") : NULL;
-
-    return d ? (int64_t *)(void *)((char *)n->attrs + d->offset) : NULL;
-}
-
 static bool is_fused(const struct node *n)
 {
-    const int64_t *act = act_slot(n);
+    const int64_t *act = rw_act_slot(n);
 
     return act && *act == ACT_RELU6;
 }
@@ -60,7 +52,7 @@ static enum status uncap(struct graph *g, node_id n)
     value_id y;
 
     if (is_fused(x)) {
-        *act_slot(x) = ACT_RELU;
+        *rw_act_slot(x) = ACT_RELU;
         return OK;
     }
     TRY(rw_insert(g, n, OP_relu, &(value_id){ x->in[0].v.i }, 1, NULL, &y));

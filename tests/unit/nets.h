@@ -1,10 +1,12 @@
-/* nets.h - networks that quantisation meets: small random networks of convolutions and what stands between them, as text IR. */
+/* nets.h - networks that quantisation meets, as text IR: small random ones of convolutions and what stands
+ * between them, and a lopsided one; and what a run of it makes. */
 #ifndef NETS_H
 #define NETS_H
 
 #include <math.h>
 
 #include "ir_help.h"
+#include "quant/quant.h"
 
 static uint32_t seed;
 
@@ -130,5 +132,24 @@ static const char lopsided[] = "graph (%x : f32[1,2,4,4]) {\n"
                                "  %w3 = const f32[2,2,1,1] {0x1p+0, 0x1p-1, 0x1p-2, 0x1p+0}\n"
                                "  %c = conv(%b, %w3)\n"
                                "  yield %c\n}\n";
+
+static struct graph *repaired(struct fixture *f, const char *net, const struct quant_set *set,
+                              size_t n, struct quant_report *r)
+{
+    const struct quant_options o = {
+        .scheme = "int8", .format = "onnx", .calib = "random:1:8", .set = set, .n_set = n
+    };
+    struct graph *g = graph_of(f, net);
+
+    graph_fix_io(g);
+    assert_int_equal(quant_apply(g, &o, r), OK);
+    assert_string_equal(said(f), "");
+    return g;
+}
+
+static const struct encoding *enc(const struct graph *g, const char *name)
+{
+    return graph_value(g, named(g, name))->enc;
+}
 
 #endif

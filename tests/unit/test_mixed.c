@@ -11,25 +11,6 @@ static bool noted(const struct quant_report *r, const char *text)
     return false;
 }
 
-static struct graph *repaired(struct fixture *f, const char *net, const struct quant_set *set,
-                              size_t n, struct quant_report *r)
-{
-    const struct quant_options o = {
-        .scheme = "int8", .format = "onnx", .calib = "random:1:8", .set = set, .n_set = n
-    };
-    struct graph *g = graph_of(f, net);
-
-    graph_fix_io(g);
-    assert_int_equal(quant_apply(g, &o, r), OK);
-    assert_string_equal(said(f), "");
-    return g;
-}
-
-static const struct encoding *enc(const struct graph *g, const char *name)
-{
-    return graph_value(g, named(g, name))->enc;
-}
-
 /* The value whose 8-bit steps swamp what counts gets 16 bits, with the nodes around it; no other. */
 static void sensitive_values_get_16_bits(void **state)
 {

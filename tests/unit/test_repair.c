@@ -358,25 +358,6 @@ static void rows_are_the_convolution(void **state)
 
 /* -- widths and ranges ---------------------------------------------------------------------------------- */
 
-static struct graph *repaired(struct fixture *f, const struct quant_set *set, size_t n,
-                              struct quant_report *r)
-{
-    const struct quant_options o = {
-        .scheme = "int8", .format = "onnx", .calib = "random:1:8", .set = set, .n_set = n
-    };
-    struct graph *g = graph_of(f, lopsided);
-
-    graph_fix_io(g);
-    assert_int_equal(quant_apply(g, &o, r), OK);
-    assert_string_equal(said(f), "");
-    return g;
-}
-
-static const struct encoding *enc(const struct graph *g, const char *name)
-{
-    return graph_value(g, named(g, name))->enc;
-}
-
 /* A channel that is always high is moved into the bias behind; what is computed stays. */
 static void high_biases_are_absorbed(void **state)
 {
@@ -498,8 +479,8 @@ static void ranges_follow_the_outputs(void **state)
 
     (void)state;
     setup(&f);
-    plain = repaired(&f, NULL, 0, &r);
-    drawn = repaired(&f, set, 1, &r);
+    plain = repaired(&f, lopsided, NULL, 0, &r);
+    drawn = repaired(&f, lopsided, set, 1, &r);
     assert_true(enc(drawn, "a")->scale[0] < 0.3 * enc(plain, "a")->scale[0]);
     assert_true(noted(&r, "worst groups drawn in"));
     teardown(&f);
